@@ -83,8 +83,9 @@ var importLaw = map[string]rule{
 	"cmd/ringcast": {edge, []string{"..."}},
 	"internal/lab": {edge, nil},
 	// The end-to-end tests and the load clients are programs of their own.
-	"internal/e2e":  {edge, []string{"..."}},
-	"internal/load": {edge, []string{"..."}},
+	"internal/e2e":            {edge, []string{"..."}},
+	"internal/load":           {edge, nil},
+	"internal/load/edgebench": {edge, []string{"internal/load"}},
 }
 
 // Packages that only the named ones may import, whatever their own row says.

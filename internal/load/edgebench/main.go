@@ -1,0 +1,113 @@
+// Command edgebench measures a node's edge from outside: CPU time and memory
+// of the server under RTSP and HLS viewers, start-up and latency, and what a
+// publisher's restart costs. It prints each figure beside its target, and
+// beside another server's in the same run if it is given one.
+//
+//	go run ./internal/load/edgebench -ringcast bin/ringcast -mediamtx /path/to/mediamtx
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringcast/ringcast/internal/load"
+)
+
+func main() {
+	var b bench
+	binary := flag.String("ringcast", "bin/ringcast", "the `binary` under test (empty: measure only the other)")
+	other := flag.String("mediamtx", "", "a MediaMTX `binary` to measure in the same run")
+	only := flag.String("only", "", "comma-separated `names` of the experiments to run, such as E1,E7 (default all)")
+	flag.IntVar(&b.windows, "windows", 3, "measuring windows for each figure")
+	flag.DurationVar(&b.window, "window", 8*time.Second, "length of a measuring window")
+	flag.IntVar(&b.readers, "rtsp-readers", 200, "RTSP readers of E1")
+	flag.IntVar(&b.viewers, "hls-viewers", 1000, "HLS viewers of E2")
+	flag.IntVar(&b.lowLatency, "ll-viewers", 200, "low-latency HLS viewers of E2")
+	flag.Parse()
+	if *binary != "" {
+		b.servers = append(b.servers, ringcast(*binary))
+	}
+	if *other != "" {
+		b.servers = append(b.servers, mediamtx(*other))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := b.run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "edgebench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run of the experiments.
+type bench struct {
+	servers                      []server
+	windows                      int
+	window                       time.Duration
+	readers, viewers, lowLatency int
+
+	dir  string
+	clip *load.Clip
+}
+
+// experiment measures one server once and returns its figures by name.
+type experiment struct {
+	name    string
+	measure func(ctx context.Context, b *bench, s server) (map[string]float64, error)
+}
+
+func (b *bench) run(ctx context.Context, only string) error {
+	dir, err := os.MkdirTemp("", "edgebench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b.dir = dir
+	if err := b.makeClip(ctx); err != nil {
+		return err
+	}
+	wanted := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
+	table := newTable(b.servers)
+	for _, e := range experiments {
+		if len(wanted) > 0 && !slices.Contains(wanted, e.name) {
+			continue
+		}
+		// The servers take turns, so that a drift of the machine's speed
+		// meets both.
+		for round := range b.windows {
+			for _, s := range b.servers {
+				fmt.Fprintf(os.Stderr, "%s round %d of %d: %s\n", e.name, round+1, b.windows, s.name)
+				figures, err := e.measure(ctx, b, s)
+				if err != nil {
+					return fmt.Errorf("%s on %s: %w", e.name, s.name, err)
+				}
+				table.add(s.name, figures)
+			}
+		}
+	}
+	table.print(os.Stdout)
+	return nil
+}
+
+// makeClip records the stream that all experiments push: 720p25 H.264 at
+// 2 Mbit/s with a key frame each second, and AAC.
+func (b *bench) makeClip(ctx context.Context) error {
+	name := filepath.Join(b.dir, "clip.flv")
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y",
+		"-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-f", "lavfi", "-i", "sine=440:sample_rate=48000", "-t", "16",
+		"-vf", "noise=alls=12:allf=t", "-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-g", "25", "-pix_fmt", "yuv420p",
+		"-b:v", "2M", "-maxrate", "2M", "-bufsize", "1M", "-c:a", "aac", "-b:a", "128k", "-f", "flv", name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ffmpeg could not make the clip: %w\n%s", err, out)
+	}
+	clip, err := load.ReadClip(name)
+	b.clip = clip
+	return err
+}
