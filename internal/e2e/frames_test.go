@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEveryFrameArrives pushes clips with ffmpeg, by RTMP and by RTSP, and
+// compares what comes out by HLS and by RTSP with what went in: the number of
+// packets, their times, the offset between audio and video, and the decoded
+// pictures.
+func TestEveryFrameArrives(t *testing.T) {
+	clips := []clip{
+		{"bframes-aac", h264BFrames, aac, 6},
+		{"video-only", h264BFrames, nil, 6},
+		{"aac-only", nil, aac, 6},
+		{"bframes-mp3", h264BFrames, mp3, 6},
+	}
+	for _, c := range clips {
+		for _, protocol := range []string{"rtmp", "rtsp"} {
+			t.Run(c.name+"-"+protocol, func(t *testing.T) {
+				t.Parallel()
+				everyFrame(t, c, protocol)
+			})
+		}
+	}
+}
+
+func everyFrame(t *testing.T, c clip, protocol string) {
+	dir := t.TempDir()
+	source := c.make(t, dir)
+	// A short grace time, so that the playlist ends soon after the push.
+	n := startNode(t, "publish", "--stream", "cam", "--ingest-grace-period", "1s", "--hls-window", "60s")
+	stream := n.Streams[0]
+
+	// The reader comes first: it is held until the stream starts, and so
+	// misses nothing.
+	recorded := filepath.Join(dir, "rtsp.mkv")
+	reader := exec.Command("ffmpeg", "-v", "error", "-y", "-rtsp_transport", "tcp", "-i", stream.RTSP, "-c", "copy", "-copyts", recorded)
+	push := []string{"-v", "error", "-re", "-i", source, "-c", "copy", "-f", "flv", n.RTMP + "/live/cam"}
+	if protocol == "rtsp" {
+		push = []string{"-v", "error", "-re", "-i", source, "-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", stream.RTSP}
+	}
+	readerDone := start(t, reader)
+	pushDone := start(t, exec.Command("ffmpeg", push...))
+	wait(t, "push", pushDone, 30*time.Second)
+	wait(t, "reader", readerDone, 20*time.Second)
+
+	segments := fetchEnded(t, stream.HLS, dir)
+	t.Run("hls", func(t *testing.T) { compare(t, source, segments, true) })
+	t.Run("rtsp", func(t *testing.T) { compare(t, source, recorded, false) })
+}
+
+// compare checks one output against the source. dts says whether the output
+// carries decode times of its own, which RTP does not.
+func compare(t *testing.T, source, output string, dts bool) {
+	want, got := packets(t, source), packets(t, output)
+	offsets := map[string]float64{}
+	for kind := range want {
+		offsets[kind] = samePackets(t, kind, want[kind], got[kind], dts)
+	}
+	if len(offsets) == 2 {
+		if d := math.Abs(offsets["video"] - offsets["audio"]); !(d <= 1.5) {
+			t.Errorf("audio and video moved apart by %.2f ms", d)
+		}
+	}
+	if len(want["video"]) > 0 {
+		samePictures(t, pictures(t, source), pictures(t, output))
+	}
+}
+
+// start runs a command and returns a channel that yields its end.
+func start(t *testing.T, cmd *exec.Cmd) <-chan error {
+	t.Helper()
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		if err != nil {
+			err = fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(stderr.String(), 2000))
+		}
+		done <- err
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return done
+}
+
+func wait(t *testing.T, what string, done <-chan error, limit time.Duration) {
+	t.Helper()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	case <-time.After(limit):
+		t.Fatalf("%s did not end within %v", what, limit)
+	}
+}
+
+var mapURI = regexp.MustCompile(`#EXT-X-MAP:URI="([^"]+)"`)
+
+// fetchEnded waits until the stream's playlist has ended and joins its
+// initialization and all segments into one file.
+func fetchEnded(t *testing.T, master, dir string) string {
+	t.Helper()
+	status, body := get(t, master)
+	if status != 200 {
+		t.Fatalf("GET %s: status %d", master, status)
+	}
+	var media string
+	for line := range strings.Lines(string(body)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			media = relative(t, master, line)
+		}
+	}
+	var list string
+	eventually(t, 20*time.Second, "the playlist ends", func() bool {
+		_, b := get(t, media)
+		list = string(b)
+		return strings.Contains(list, "#EXT-X-ENDLIST")
+	})
+	var file []byte
+	if m := mapURI.FindStringSubmatch(list); m != nil {
+		_, init := get(t, relative(t, media, m[1]))
+		file = append(file, init...)
+	}
+	for line := range strings.Lines(list) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		status, b := get(t, relative(t, media, line))
+		if status != 200 {
+			t.Fatalf("segment %s: status %d", line, status)
+		}
+		file = append(file, b...)
+	}
+	name := filepath.Join(dir, "hls.mp4")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func relative(t *testing.T, base, ref string) string {
+	t.Helper()
+	b, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := b.Parse(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.String()
+}
