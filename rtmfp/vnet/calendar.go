@@ -1,0 +1,232 @@
+package vnet
+
+import (
+	"math/bits"
+
+	"github.com/ringcast/ringcast/reliability"
+)
+
+// Shape of the calendar. A day of 2^18 ns (262 µs) holds a few hundred events
+// of a busy simulation, so that sorting one day is cheap; the ring of days
+// covers 0.5 s, which is where packets and short timers lie; the ring of
+// months covers the timers of minutes; what is later waits in a heap.
+const (
+	dayShift   = 18
+	dayCount   = 2048
+	monthShift = dayShift + 11 // one month is one whole ring of days
+	monthCount = 1024
+)
+
+// event is one thing that will happen. Events are ordered by time and, at one
+// instant, by the order in which they were put in.
+type event struct {
+	at   reliability.Time
+	seq  uint64
+	pkt  *packet
+	what int32 // index of the host, LAN or call
+	arg  uint32
+	kind eventKind
+}
+
+func (e *event) before(f *event) bool {
+	return e.at < f.at || (e.at == f.at && e.seq < f.seq)
+}
+
+// calendar is a priority queue of events: a ring of days that are sorted only
+// when they come, a ring of months that are spread over the days when they
+// come, and a heap for all that is further away. Putting in and taking out
+// cost about the same for ten events pending and for a million. The zero value
+// is an empty calendar at time zero.
+type calendar struct {
+	today  eventHeap // events of day or earlier
+	day    int64     // number of the day that today holds
+	month  int64     // months up to here have been spread over the days
+	days   [dayCount][]event
+	months [monthCount][]event
+	later  eventHeap
+	// Occupancy bit maps let empty days be jumped over.
+	dayUsed   [dayCount / 64]uint64
+	monthUsed [monthCount / 64]uint64
+	seq       uint64
+	size      int
+}
+
+// len returns how many events are pending.
+func (c *calendar) len() int { return c.size }
+
+// push puts e in. An event of the past happens next.
+func (c *calendar) push(e event) {
+	c.seq++
+	e.seq = c.seq
+	c.size++
+	c.place(e)
+}
+
+func (c *calendar) place(e event) {
+	day, month := int64(e.at)>>dayShift, int64(e.at)>>monthShift
+	switch {
+	case day <= c.day:
+		c.today.push(e)
+	case month <= c.month:
+		i := day % dayCount
+		c.days[i] = append(c.days[i], e)
+		c.dayUsed[i/64] |= 1 << (i % 64)
+	case month < c.month+monthCount:
+		i := month % monthCount
+		c.months[i] = append(c.months[i], e)
+		c.monthUsed[i/64] |= 1 << (i % 64)
+	default:
+		c.later.push(e)
+	}
+}
+
+// peek returns when the next event is due, or Never.
+func (c *calendar) peek() reliability.Time {
+	if e := c.next(); e != nil {
+		return e.at
+	}
+	return reliability.Never
+}
+
+// next returns the next event without taking it out. It stays valid until the
+// calendar is changed.
+func (c *calendar) next() *event {
+	for len(c.today) == 0 {
+		if c.size == 0 {
+			return nil
+		}
+		c.turn()
+	}
+	return &c.today[0]
+}
+
+// pop takes out the next event.
+func (c *calendar) pop() (event, bool) {
+	if c.next() == nil {
+		return event{}, false
+	}
+	c.size--
+	return c.today.pop(), true
+}
+
+// turn moves on to the next day that has events. Days of months to come are
+// not looked at: the ring of days never holds more than one month.
+func (c *calendar) turn() {
+	last := c.month<<(monthShift-dayShift) + dayCount - 1
+	if day, ok := nextUsed(c.dayUsed[:], c.day+1, last, dayCount); ok {
+		c.day = day
+		i := day % dayCount
+		c.dayUsed[i/64] &^= 1 << (i % 64)
+		c.today = append(c.today, c.days[i]...)
+		c.today.order()
+		c.days[i] = recycle(c.days[i])
+		return
+	}
+	c.turnMonth()
+}
+
+// turnMonth spreads the next month that has events over the days.
+func (c *calendar) turnMonth() {
+	month, ok := nextUsed(c.monthUsed[:], c.month+1, c.month+monthCount-1, monthCount)
+	if len(c.later) > 0 {
+		if m := int64(c.later[0].at) >> monthShift; !ok || m < month {
+			month = m
+		}
+	}
+	c.month = month
+	c.day = month<<(monthShift-dayShift) - 1
+	i := month % monthCount
+	// Every event of this slot is of this month: the ring holds monthCount-1
+	// months, and the slot of the present one has been emptied.
+	spread := c.months[i]
+	c.months[i] = nil
+	c.monthUsed[i/64] &^= 1 << (i % 64)
+	for _, e := range spread {
+		c.place(e)
+	}
+	c.months[i] = recycle(spread)
+	for len(c.later) > 0 && int64(c.later[0].at)>>monthShift < c.month+monthCount {
+		c.place(c.later.pop())
+	}
+}
+
+// recycle empties s for new events, and lets go of it when a burst has made it
+// large. The packets of old events must not be kept alive either.
+func recycle(s []event) []event {
+	if cap(s) > 4096 {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
+// nextUsed finds the first number in from..to whose slot in the ring of n is
+// marked. to-from is less than n.
+func nextUsed(used []uint64, from, to, n int64) (int64, bool) {
+	for from <= to {
+		i := from % n
+		word := used[i/64] >> (i % 64)
+		if word != 0 {
+			at := from + int64(bits.TrailingZeros64(word))
+			return at, at <= to
+		}
+		from += 64 - i%64
+	}
+	return 0, false
+}
+
+// eventHeap is a binary heap, earliest event first.
+type eventHeap []event
+
+func (h *eventHeap) push(e event) {
+	*h = append(*h, e)
+	s := *h
+	i := len(s) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !e.before(&s[parent]) {
+			break
+		}
+		s[i] = s[parent]
+		i = parent
+	}
+	s[i] = e
+}
+
+func (h *eventHeap) pop() event {
+	s := *h
+	first, last := s[0], s[len(s)-1]
+	s[len(s)-1] = event{}
+	s = s[:len(s)-1]
+	*h = s
+	if len(s) > 0 {
+		s.sink(0, last)
+	}
+	return first
+}
+
+// order makes a heap of events in any order.
+func (h eventHeap) order() {
+	for i := len(h)/2 - 1; i >= 0; i-- {
+		h.sink(i, h[i])
+	}
+}
+
+// sink puts e at i or below.
+func (h eventHeap) sink(i int, e event) {
+	for {
+		child := 2*i + 1
+		if child >= len(h) {
+			break
+		}
+		if right := child + 1; right < len(h) && h[right].before(&h[child]) {
+			child = right
+		}
+		if !h[child].before(&e) {
+			break
+		}
+		h[i] = h[child]
+		i = child
+	}
+	h[i] = e
+}

@@ -1,0 +1,115 @@
+package vnet
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/ringcast/ringcast/reliability"
+)
+
+// The calendar agrees with a sorted list, whatever is put in and taken out.
+func TestCalendarAgreesWithSortedList(t *testing.T) {
+	spans := []time.Duration{0, time.Microsecond, time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 10 * time.Minute, 3 * time.Hour}
+	for seed := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		var c calendar
+		var model []event
+		var now reliability.Time
+		var seq uint64
+		for range 4000 {
+			if rng.IntN(3) > 0 {
+				at := now.Add(time.Duration(rng.Int64N(int64(spans[rng.IntN(len(spans))]) + 1)))
+				seq++
+				c.push(event{at: at, what: int32(seq)})
+				model = append(model, event{at: at, seq: seq, what: int32(seq)})
+				continue
+			}
+			now = takeBoth(t, seed, &c, &model, now)
+		}
+		for len(model) > 0 {
+			now = takeBoth(t, seed, &c, &model, now)
+		}
+		if _, ok := c.pop(); ok || c.len() != 0 || c.peek() != reliability.Never {
+			t.Fatalf("seed %d: the calendar is not empty at the end", seed)
+		}
+	}
+}
+
+func takeBoth(t *testing.T, seed uint64, c *calendar, model *[]event, now reliability.Time) reliability.Time {
+	t.Helper()
+	m := *model
+	if len(m) == 0 {
+		return now
+	}
+	first := 0
+	for i := range m {
+		if m[i].before(&m[first]) {
+			first = i
+		}
+	}
+	want := m[first]
+	if at := c.peek(); at != want.at {
+		t.Fatalf("seed %d: peek says %d, want %d", seed, at, want.at)
+	}
+	got, ok := c.pop()
+	if !ok || got.what != want.what || got.at != want.at {
+		t.Fatalf("seed %d: took event %d at %d, want %d at %d", seed, got.what, got.at, want.what, want.at)
+	}
+	m[first] = m[len(m)-1]
+	*model = m[:len(m)-1]
+	return max(now, got.at)
+}
+
+func FuzzCalendar(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 3})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		var c calendar
+		var times []reliability.Time
+		for len(script) >= 6 {
+			var b [8]byte
+			copy(b[1:], script[:6])
+			at := reliability.Time(binary.LittleEndian.Uint64(b[:]) >> 1)
+			c.push(event{at: at})
+			times = append(times, at)
+			script = script[6:]
+		}
+		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		var last event
+		for i, want := range times {
+			e, ok := c.pop()
+			if !ok || e.at != want {
+				t.Fatalf("event %d is at %d, want %d", i, e.at, want)
+			}
+			if i > 0 && e.at == last.at && e.seq < last.seq {
+				t.Fatalf("ties are not in the order of insertion")
+			}
+			last = e
+		}
+	})
+}
+
+func BenchmarkCalendar(b *testing.B) {
+	for _, pending := range []int{10, 10_000, 1_000_000} {
+		b.Run(map[int]string{10: "10", 10_000: "10k", 1_000_000: "1M"}[pending], func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 2))
+			var c calendar
+			spread := func(now reliability.Time) reliability.Time {
+				if rng.IntN(4) == 0 {
+					return now.Add(time.Duration(rng.Int64N(int64(10 * time.Second))))
+				}
+				return now.Add(time.Duration(rng.Int64N(int64(100 * time.Millisecond))))
+			}
+			for range pending {
+				c.push(event{at: spread(0)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				e, _ := c.pop()
+				c.push(event{at: spread(e.at)})
+			}
+		})
+	}
+}
