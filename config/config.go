@@ -1,0 +1,94 @@
+package config
+
+import (
+	"time"
+)
+
+// Config holds every setting, checked. It is built by [Load] and not changed
+// afterwards; a reload builds another one.
+type Config struct {
+	Log     Log
+	RTMP    RTMP
+	RTSP    RTSP
+	HTTP    HTTP
+	HLS     HLS
+	Publish Publish
+	// Stream, Source and Loop describe one stream in short; Streams holds
+	// any number. [Config.AllStreams] joins them.
+	Stream  string
+	Source  string
+	Loop    bool
+	Streams []Stream
+}
+
+// Log says what is written to standard error and how.
+type Log struct {
+	// Level is "debug", "info", "warn" or "error".
+	Level string
+	// Format is "text" or "json".
+	Format string
+}
+
+// RTMP configures the RTMP server that streams are pushed to.
+type RTMP struct {
+	// Listen is the address as host:port; empty is off.
+	Listen string
+}
+
+// RTSP configures the RTSP server, for pushing in and for playing.
+type RTSP struct {
+	// Listen is the address as host:port; empty is off.
+	Listen string
+}
+
+// HTTP configures the HTTP server.
+type HTTP struct {
+	// Listen is the address as host:port; empty is off.
+	Listen string
+	// Hosts are further names under which the node may be asked for when it
+	// listens on loopback.
+	Hosts []string
+}
+
+// HLS configures how streams are cut and served as HLS.
+type HLS struct {
+	// Variant is "fmp4" (with low-latency parts) or "mpegts".
+	Variant string
+	// SegmentMin is the shortest segment: the next key frame cuts.
+	SegmentMin time.Duration
+	// TargetDuration is the longest segment, a whole number of seconds.
+	TargetDuration time.Duration
+	// PartDuration is the length of low-latency parts.
+	PartDuration time.Duration
+}
+
+// Publish says who may publish and what happens when a publisher goes away.
+type Publish struct {
+	// Key is the secret that publishers must give; empty lets anyone who can
+	// connect publish.
+	Key string
+	// Grace is how long a stream outlives its publisher's connection.
+	Grace time.Duration
+}
+
+// Stream is one stream that the node fetches or expects.
+type Stream struct {
+	// Name is the stream's path, such as "live/camera".
+	Name string
+	// Source is the URL to fetch the stream from; empty waits for a push.
+	Source string
+	// Loop starts a file again at its end.
+	Loop bool
+	// Key is this stream's own publish key; empty means Publish.Key.
+	Key string
+}
+
+// AllStreams returns the streams of the list and, first, the one that Stream,
+// Source and Loop describe, if any.
+func (c *Config) AllStreams() []Stream {
+	var all []Stream
+	if c.Source != "" || c.Stream != "" {
+		all = append(all, Stream{Name: c.Stream, Source: c.Source, Loop: c.Loop})
+	}
+	return append(all, c.Streams...)
+}

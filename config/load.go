@@ -1,0 +1,241 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// EnvFile is the environment variable that names the configuration file.
+const EnvFile = envPrefix + "CONFIG"
+
+// Sources says where [Load] looks.
+type Sources struct {
+	// File is the YAML file; empty for none.
+	File string
+	// Flags are those made by [AddFlags], parsed; nil for none.
+	Flags *pflag.FlagSet
+	// Environ is the environment in the form of os.Environ.
+	Environ []string
+	// Command is the command that runs, and Defaults are those of its
+	// defaults that differ from the table's, by key.
+	Command  string
+	Defaults map[string]string
+}
+
+// Loaded is a checked configuration with the origin of each value.
+type Loaded struct {
+	Config
+	// File is the file that was read, or empty.
+	File string
+
+	origins map[string]Origin
+}
+
+// Origin returns where the value of the setting came from.
+func (l *Loaded) Origin(key string) Origin { return l.origins[strings.ToLower(key)] }
+
+// AddFlags adds a flag for each setting that can have one, except those
+// named in without.
+func AddFlags(flags *pflag.FlagSet, without ...string) {
+	for _, s := range Settings() {
+		if s.Kind == KindStreams || find(namedSettings(without), s.Key) != nil {
+			continue
+		}
+		flags.Var(&flagValue{setting: s, text: s.Default}, s.Flag(), s.flagUsage())
+		if s.Kind == KindBool {
+			flags.Lookup(s.Flag()).NoOptDefVal = "true"
+		}
+	}
+}
+
+func namedSettings(keys []string) []Setting {
+	table := make([]Setting, len(keys))
+	for i, key := range keys {
+		table[i].Key = key
+	}
+	return table
+}
+
+func (s *Setting) flagUsage() string {
+	first, _, _ := strings.Cut(s.Help, ". ")
+	usage := strings.TrimSuffix(first, ".")
+	if len(s.Choices) > 0 {
+		usage += " (" + strings.Join(s.Choices, ", ") + ")"
+	}
+	return strings.ReplaceAll(usage, "`", "")
+}
+
+// flagValue keeps the text of a flag; Load checks it, so that an error names
+// everything.
+type flagValue struct {
+	setting Setting
+	text    string
+}
+
+func (v *flagValue) String() string     { return v.text }
+func (v *flagValue) Set(s string) error { v.text = s; return nil }
+func (v *flagValue) Type() string       { return v.setting.Kind.String() }
+
+// Load reads, joins and checks all sources. The error is an [Error] unless
+// the file cannot be read at all.
+func Load(src Sources) (*Loaded, error) {
+	table := Settings()
+	l := &Loaded{File: src.File, origins: make(map[string]Origin)}
+	v := viper.New()
+	v.SetConfigType("yaml")
+	var tree *fileTree
+	if src.File != "" {
+		var err error
+		if tree, err = readFile(src.File, table); err != nil {
+			return nil, err
+		}
+		if err := v.ReadConfig(bytes.NewReader(tree.text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", src.File, err)
+		}
+	}
+	env, err := readEnvironment(src.Environ, table)
+	if err != nil {
+		return nil, err
+	}
+	for i := range table {
+		s := &table[i]
+		if s.Kind == KindStreams {
+			continue
+		}
+		if err := l.load(v, s, src, env, tree); err != nil {
+			return nil, err
+		}
+	}
+	if tree != nil {
+		if l.Streams, err = tree.streams(); err != nil {
+			return nil, err
+		}
+		l.origins["streams"] = tree.origin("streams")
+	}
+	return l, l.validate()
+}
+
+// load finds the value of one setting and stores it.
+func (l *Loaded) load(v *viper.Viper, s *Setting, src Sources, env map[string]envValue, tree *fileTree) error {
+	key := strings.ToLower(s.Key)
+	origin := Origin{}
+	v.SetDefault(key, s.Default)
+	if own, ok := src.Defaults[s.Key]; ok {
+		v.SetDefault(key, own)
+		origin.Command = src.Command
+	}
+	if tree != nil && tree.has(key) {
+		origin = tree.origin(key)
+	}
+	// What comes from the environment and from flags was read before, with
+	// its origin, so it is handed over instead of looked up again.
+	if value, ok := env[s.Env()]; ok {
+		v.Set(key, value.text)
+		origin = value.origin
+	}
+	if src.Flags != nil {
+		if f := src.Flags.Lookup(s.Flag()); f != nil && f.Changed {
+			v.Set(key, f.Value.String())
+			origin = Origin{Flag: s.Flag()}
+		}
+	}
+	l.origins[key] = origin
+	text, err := plainText(v.Get(key))
+	if err == nil {
+		err = s.set(&l.Config, text)
+	}
+	if err != nil {
+		return &Error{Key: s.Key, Value: s.shown(text), Problem: err.Error(), Allowed: s.Allowed(), Origin: origin}
+	}
+	return nil
+}
+
+// plainText turns what viper holds into the text that Setting.set takes.
+func plainText(value any) (string, error) {
+	switch value := value.(type) {
+	case nil:
+		return "", nil
+	case []any:
+		parts := make([]string, len(value))
+		for i, item := range value {
+			text, err := plainText(item)
+			if err != nil || strings.Contains(text, ",") {
+				return "", fmt.Errorf("has an item that is not a plain value")
+			}
+			parts[i] = text
+		}
+		return strings.Join(parts, ","), nil
+	case map[string]any, map[any]any:
+		return "", fmt.Errorf("is not a plain value")
+	}
+	return fmt.Sprint(value), nil
+}
+
+// shown hides the value of a secret.
+func (s *Setting) shown(text string) string {
+	if s.Secret && text != "" {
+		return hidden
+	}
+	return text
+}
+
+const hidden = "(hidden)"
+
+type envValue struct {
+	text   string
+	origin Origin
+}
+
+// readEnvironment collects the variables of the table, reads secrets from the
+// files that NAME_FILE names, and refuses variables that nothing reads.
+func readEnvironment(environ []string, table []Setting) (map[string]envValue, error) {
+	byName := make(map[string]*Setting)
+	for i := range table {
+		if table[i].Kind != KindStreams {
+			byName[table[i].Env()] = &table[i]
+		}
+	}
+	values := make(map[string]envValue)
+	for _, pair := range environ {
+		name, text, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, envPrefix) || name == EnvFile {
+			continue
+		}
+		origin := Origin{Env: name}
+		base, isFile := strings.CutSuffix(name, "_FILE")
+		s := byName[name]
+		if s == nil && isFile && byName[base] != nil && byName[base].Secret {
+			s, origin.File = byName[base], text
+			secret, err := readSecret(text)
+			if err != nil {
+				return nil, &Error{Key: s.Key, Value: text, Problem: err.Error(), Allowed: "a readable file of at most 4096 bytes", Origin: Origin{Env: name}}
+			}
+			text = secret
+		}
+		if s == nil {
+			return nil, &Error{Key: name, Problem: "is not a variable that ringcast knows" + suggest(name, keysOf(byName)), Origin: Origin{Env: name}}
+		}
+		if _, twice := values[s.Env()]; twice {
+			return nil, &Error{Key: s.Key, Problem: "is given both as a value and as a file; allowed: one of them", Origin: Origin{Env: name}}
+		}
+		values[s.Env()] = envValue{text, origin}
+	}
+	return values, nil
+}
+
+// readSecret reads a secret and takes off the line end.
+func readSecret(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	if len(text) > maxValueLen {
+		return "", fmt.Errorf("is longer than 4096 bytes")
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}

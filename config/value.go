@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxValueLen bounds every value, which keeps a wrong file from being quoted
+// whole in an error.
+const maxValueLen = 4096
+
+// set parses text and stores it in c. The error does not name the value.
+func (s *Setting) set(c *Config, text string) error {
+	if len(text) > maxValueLen {
+		return errors.New("is longer than 4096 bytes")
+	}
+	switch field := s.field(c).(type) {
+	case *string:
+		if err := s.checkString(text); err != nil {
+			return err
+		}
+		*field = text
+	case *bool:
+		if text != "true" && text != "false" {
+			return errors.New("is not a boolean")
+		}
+		*field = text == "true"
+	case *time.Duration:
+		d, err := s.parseDuration(text)
+		if err != nil {
+			return err
+		}
+		*field = d
+	case *[]string:
+		*field = nil
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*field = append(*field, item)
+			}
+		}
+	default:
+		return errors.New("can only be set in the file")
+	}
+	return nil
+}
+
+func (s *Setting) checkString(text string) error {
+	if len(s.Choices) > 0 && !slices.Contains(s.Choices, text) {
+		return errors.New("is not one of them")
+	}
+	if s.Kind == KindAddress && text != "" {
+		return checkAddress(text)
+	}
+	return nil
+}
+
+// checkAddress accepts host:port with a numeric port; the host may be empty.
+func checkAddress(text string) error {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return errors.New("is not an address")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("has no port between 0 and 65535")
+	}
+	if strings.ContainsAny(host, " /@?#") {
+		return errors.New("has an impossible host")
+	}
+	if strings.ContainsRune(host, ':') {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return errors.New("has an impossible IPv6 address")
+		}
+	}
+	return nil
+}
+
+func (s *Setting) parseDuration(text string) (time.Duration, error) {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return 0, errors.New("has no unit")
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, errors.New("is not a duration")
+	case d < s.Min || d > s.Max:
+		return 0, errors.New("is out of range")
+	case s.Unit > 0 && d%s.Unit != 0:
+		return 0, fmt.Errorf("is not a multiple of %v", s.Unit)
+	}
+	return d, nil
+}
+
+// Allowed says in words which values the setting takes.
+func (s *Setting) Allowed() string {
+	if len(s.Choices) > 0 {
+		return strings.Join(s.Choices, ", ")
+	}
+	switch s.Kind {
+	case KindBool:
+		return "true, false"
+	case KindDuration:
+		allowed := fmt.Sprintf("a duration with its unit from %v to %v", s.Min, s.Max)
+		if s.Unit > 0 {
+			allowed += fmt.Sprintf(" in steps of %v", s.Unit)
+		}
+		return allowed
+	case KindAddress:
+		return "host:port such as 127.0.0.1:8080 or :8080, or empty for off"
+	case KindList:
+		return "strings, separated by commas"
+	case KindStreams:
+		return "a list of streams with name, source, loop, key"
+	}
+	return "any text"
+}
+
+// text writes the value that c has for the setting as the file would.
+func (s *Setting) text(c *Config) string {
+	switch field := s.field(c).(type) {
+	case *string:
+		return *field
+	case *bool:
+		return strconv.FormatBool(*field)
+	case *time.Duration:
+		return field.String()
+	case *[]string:
+		return strings.Join(*field, ",")
+	case *[]Stream:
+		names := make([]string, 0, len(*field))
+		for _, st := range *field {
+			names = append(names, st.Name)
+		}
+		return strings.Join(names, ",")
+	}
+	return ""
+}
