@@ -81,7 +81,7 @@ var importLaw = map[string]rule{
 
 	"config":       {edge, []string{"..."}},
 	"cmd/ringcast": {edge, []string{"..."}},
-	"internal/lab": {edge, nil},
+	"internal/lab": {edge, []string{"rtmfp/vnet", "reliability"}},
 	// The end-to-end tests and the load clients are programs of their own.
 	"internal/e2e":            {edge, []string{"..."}},
 	"internal/load":           {edge, nil},

@@ -40,7 +40,7 @@ type port struct {
 	id       int32
 	lan      *LAN
 	addr     netip.AddrPort
-	up, down link
+	up, down Link
 	bound    bool
 }
 

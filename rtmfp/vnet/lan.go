@@ -29,7 +29,7 @@ type LAN struct {
 	id       int32
 	parent   *LAN
 	nat      *nat
-	up, down link
+	up, down Link
 	routes   map[netip.Addr]route
 	// members of each multicast group, in the order in which they joined.
 	groups      map[netip.Addr][]*port

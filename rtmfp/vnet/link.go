@@ -95,8 +95,9 @@ func (p LinkParams) Validate() error {
 	return nil
 }
 
-// link is one direction of a link with its state.
-type link struct {
+// Link is one direction of a link with its state. It knows times and sizes
+// only: whoever drives it keeps the packets. Not safe for concurrent use.
+type Link struct {
 	params LinkParams
 	rng    rand.PCG
 	bad    bool             // state of the Gilbert-Elliott chain
@@ -104,66 +105,87 @@ type link struct {
 	last   reliability.Time // latest arrival, so that jitter keeps the order
 }
 
-func newLink(params LinkParams, seed1, seed2 uint64) link {
-	return link{params: params, rng: *rand.NewPCG(seed1, seed2)}
+// NewLink returns a link whose chance comes from the seed. It does not check
+// params: see LinkParams.Validate.
+func NewLink(params LinkParams, seed uint64) *Link {
+	l := newLink(params, seed, 1)
+	return &l
 }
 
-// outcome is what became of a packet on a link.
-type outcome struct {
-	arrivals [2]reliability.Time
-	copies   int // arrivals used: 0 lost, 2 duplicated
-	corrupt  uint64
-	fate     fate
+func newLink(params LinkParams, seed1, seed2 uint64) Link {
+	return Link{params: params, rng: *rand.NewPCG(seed1, seed2)}
 }
 
-type fate uint8
+// Params returns the link's parameters.
+func (l *Link) Params() LinkParams { return l.params }
 
+// SetParams changes the link's parameters for packets to come.
+func (l *Link) SetParams(params LinkParams) { l.params = params }
+
+// Passage is what becomes of a packet on a link.
+type Passage struct {
+	// Arrivals holds the instants at which the packet arrives, Copies of
+	// them: none when it is dropped, two when it is duplicated.
+	Arrivals [2]reliability.Time
+	Copies   int
+	// Fate says why a packet is dropped.
+	Fate Fate
+	// Reordered tells that a copy is held back, so that others overtake it.
+	Reordered bool
+	// Corrupt is not zero when one bit is to be turned over: the bit with
+	// this number modulo the packet's length in bits.
+	Corrupt uint64
+}
+
+// Fate is whether and why a link drops a packet.
+type Fate uint8
+
+// The fates of a packet.
 const (
-	fateDelivered fate = iota
-	fateLost
-	fateQueueFull
-	fateTooBig
+	Delivered Fate = iota
+	Lost           // at random
+	QueueFull      // it would have to wait too long
+	TooBig         // larger than the MTU
 )
 
-// pass sends an IP packet of size bytes over the link at now. outcome.corrupt
-// is a random number that is not zero when a bit is to be turned over.
-func (l *link) pass(now reliability.Time, size int) (o outcome, reordered bool) {
+// Pass sends an IP packet of size bytes over the link at now, which never goes
+// back from one call to the next.
+func (l *Link) Pass(now reliability.Time, size int) (o Passage) {
 	p := &l.params
 	if p.MTU > 0 && size > p.MTU {
-		o.fate = fateTooBig
-		return o, false
+		o.Fate = TooBig
+		return o
 	}
 	if l.lose() {
-		o.fate = fateLost
-		return o, false
+		o.Fate = Lost
+		return o
 	}
-	o.copies = 1
+	copies := 1
 	if l.chance(p.Duplicate) {
-		o.copies = 2
+		copies = 2
 	}
 	if l.chance(p.Corrupt) {
-		o.corrupt = l.rng.Uint64() | 1<<63
+		o.Corrupt = l.rng.Uint64() | 1<<63
 	}
-	sent := 0
-	for range o.copies {
+	for range copies {
 		left, ok := l.queue(now, size)
 		if !ok {
 			break
 		}
 		at, late := l.travel(left)
-		reordered = reordered || late
-		o.arrivals[sent] = at
-		sent++
+		o.Reordered = o.Reordered || late
+		o.Arrivals[o.Copies] = at
+		o.Copies++
 	}
-	if o.copies = sent; sent == 0 {
-		o.fate = fateQueueFull
+	if o.Copies == 0 {
+		o.Fate = QueueFull
 	}
-	return o, reordered
+	return o
 }
 
 // queue returns when the last bit of a packet has left, unless it has to wait
 // longer than the queue allows.
-func (l *link) queue(now reliability.Time, size int) (reliability.Time, bool) {
+func (l *Link) queue(now reliability.Time, size int) (reliability.Time, bool) {
 	if l.params.Rate == 0 {
 		return now, true
 	}
@@ -180,7 +202,7 @@ func (l *link) queue(now reliability.Time, size int) (reliability.Time, bool) {
 }
 
 // travel returns when a packet that left at t arrives.
-func (l *link) travel(t reliability.Time) (at reliability.Time, reordered bool) {
+func (l *Link) travel(t reliability.Time) (at reliability.Time, reordered bool) {
 	p := &l.params
 	d := p.Delay
 	if p.Jitter > 0 {
@@ -195,7 +217,7 @@ func (l *link) travel(t reliability.Time) (at reliability.Time, reordered bool) 
 	return at, false
 }
 
-func (l *link) lose() bool {
+func (l *Link) lose() bool {
 	if l.chance(l.params.Loss) {
 		return true
 	}
@@ -214,7 +236,7 @@ func (l *link) lose() bool {
 	return l.chance(b.LossGood)
 }
 
-func (l *link) chance(p float64) bool { return p > 0 && l.float() < p }
+func (l *Link) chance(p float64) bool { return p > 0 && l.float() < p }
 
 // float returns a number in [0, 1).
-func (l *link) float() float64 { return float64(l.rng.Uint64()>>11) / (1 << 53) }
+func (l *Link) float() float64 { return float64(l.rng.Uint64()>>11) / (1 << 53) }

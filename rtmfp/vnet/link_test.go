@@ -9,15 +9,15 @@ import (
 	"github.com/ringcast/ringcast/reliability"
 )
 
-func sendMany(l *link, n int, gap time.Duration, size int) (delivered, copies int, arrivals []reliability.Time) {
+func sendMany(l *Link, n int, gap time.Duration, size int) (delivered, copies int, arrivals []reliability.Time) {
 	now := reliability.Start
 	for range n {
-		o, _ := l.pass(now, size)
-		if o.copies > 0 {
+		o := l.Pass(now, size)
+		if o.Copies > 0 {
 			delivered++
 		}
-		copies += o.copies
-		arrivals = append(arrivals, o.arrivals[:o.copies]...)
+		copies += o.Copies
+		arrivals = append(arrivals, o.Arrivals[:o.Copies]...)
 		now = now.Add(gap)
 	}
 	return delivered, copies, arrivals
@@ -44,8 +44,8 @@ func TestLinkLosesInBursts(t *testing.T) {
 	l := newLink(LinkParams{Bursts: BurstLoss(0.05, 8)}, 1, 2)
 	lost, bursts, in := 0, 0, false
 	for range n {
-		o, _ := l.pass(1, 1200)
-		if gone := o.fate == fateLost; gone {
+		o := l.Pass(1, 1200)
+		if gone := o.Fate == Lost; gone {
 			lost++
 			if !in {
 				bursts++
@@ -106,10 +106,10 @@ func TestLinkRateAndQueue(t *testing.T) {
 
 func TestLinkMTU(t *testing.T) {
 	l := newLink(LinkParams{MTU: 1280}, 1, 2)
-	if o, _ := l.pass(1, 1280); o.copies != 1 {
+	if o := l.Pass(1, 1280); o.Copies != 1 {
 		t.Error("a packet of the MTU's size does not pass")
 	}
-	if o, _ := l.pass(1, 1281); o.fate != fateTooBig {
+	if o := l.Pass(1, 1281); o.Fate != TooBig {
 		t.Error("a packet above the MTU passes")
 	}
 }

@@ -105,7 +105,7 @@ type nat struct {
 	outside  netip.Addr
 	byInside map[mappingKey]*mapping
 	byPort   map[uint16]*mapping
-	ports    link // its random source chooses ports
+	ports    Link // its random source chooses ports
 	swept    reliability.Time
 }
 

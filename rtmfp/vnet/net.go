@@ -149,7 +149,7 @@ func (n *Net) newLAN(parent *LAN) *LAN {
 	return l
 }
 
-func (n *Net) newLink(params LinkParams) link {
+func (n *Net) newLink(params LinkParams) Link {
 	a, b := n.seeds()
 	return newLink(params, a, b)
 }
@@ -165,36 +165,36 @@ func (n *Net) nominal(data []byte) int {
 
 // send passes pkt over l; at the other end the event kind happens to what.
 // A link without any properties costs no event.
-func (n *Net) send(l *link, kind eventKind, what int32, pkt *packet) {
+func (n *Net) send(l *Link, kind eventKind, what int32, pkt *packet) {
 	if l.params == (LinkParams{}) && kind != evDeliver {
 		n.arrive(kind, what, pkt)
 		return
 	}
-	o, reordered := l.pass(n.now, pkt.size)
-	if reordered {
+	o := l.Pass(n.now, pkt.size)
+	if o.Reordered {
 		n.stats.Reordered++
 	}
-	switch o.fate {
-	case fateLost:
+	switch o.Fate {
+	case Lost:
 		n.drop(pkt, &n.stats.Lost)
 		return
-	case fateQueueFull:
+	case QueueFull:
 		n.drop(pkt, &n.stats.QueueDropped)
 		return
-	case fateTooBig:
+	case TooBig:
 		n.drop(pkt, &n.stats.TooBig)
 		return
 	}
-	if o.corrupt != 0 && len(pkt.data) > 0 {
+	if o.Corrupt != 0 && len(pkt.data) > 0 {
 		n.stats.Corrupted++
-		bit := int(o.corrupt % uint64(8*len(pkt.data)))
+		bit := int(o.Corrupt % uint64(8*len(pkt.data)))
 		pkt.data[bit/8] ^= 1 << (bit % 8)
 	}
-	if o.copies == 2 {
+	if o.Copies == 2 {
 		n.stats.Duplicated++
-		n.schedule(o.arrivals[1], kind, what, n.pool.clone(pkt))
+		n.schedule(o.Arrivals[1], kind, what, n.pool.clone(pkt))
 	}
-	n.schedule(o.arrivals[0], kind, what, pkt)
+	n.schedule(o.Arrivals[0], kind, what, pkt)
 }
 
 func (n *Net) schedule(at reliability.Time, kind eventKind, what int32, pkt *packet) {
