@@ -36,6 +36,7 @@ type Net struct {
 	stats  Stats
 	hash   uint64
 	size   func([]byte) int
+	buf    []byte // scratch for the runs that drivers send
 }
 
 // New returns an empty network whose clock stands at reliability.Start. The
@@ -155,6 +156,15 @@ func (n *Net) newLink(params LinkParams) Link {
 }
 
 func (n *Net) seeds() (uint64, uint64) { return n.seed.Uint64(), n.seed.Uint64() }
+
+// scratch returns the one buffer that all drivers share: only one of them ever
+// runs, and none of them keeps anything in it.
+func (n *Net) scratch() []byte {
+	if n.buf == nil {
+		n.buf = make([]byte, 1<<16)
+	}
+	return n.buf
+}
 
 func (n *Net) nominal(data []byte) int {
 	if n.size != nil {
