@@ -1,0 +1,174 @@
+'use strict';
+
+// Plays the stream of the folder this page is in: with hls.js if it is there
+// and the browser has Media Source Extensions, else with the browser's own HLS.
+// ?engine=native asks for the latter.
+
+const $ = (id) => document.getElementById(id);
+const video = $('video');
+const query = new URLSearchParams(location.search);
+const source = new URL('index.m3u8', location.href).href;
+const name = decodeURIComponent(location.pathname.replace(/^\/|\/$/g, ''));
+
+// How far behind live to play, in seconds: the larger of a fixed part, which
+// covers scheduling and decoding, and a few low-latency parts. The player keeps
+// this distance by speed; each stall moves it back.
+const TARGET_MIN = 0.5;
+const TARGET_PARTS = 2.5;
+const TARGET_MAX = 6;
+const STALL_STEP = 0.25;
+const RATE_MAX = 1.15;
+const RATE_MIN = 0.95;
+const JUMP_OVER = 5; // farther behind than this we jump instead of hurrying
+
+const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, fatal: '', latency: NaN };
+window.ringcast = state; // for tests, and for the curious
+
+document.title = name + ' · Ringcast';
+$('name').textContent = name;
+
+function say(text) {
+  if ($('message').textContent !== text) $('message').textContent = text;
+  $('message').hidden = !text;
+}
+
+// retry starts everything again after a while.
+let retryTimer = 0;
+function retry(text, seconds = 2) {
+  say(text);
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(start, seconds * 1000);
+}
+
+function start() {
+  if (state.hls) { state.hls.destroy(); state.hls = null; }
+  const native = video.canPlayType('application/vnd.apple.mpegurl') !== '';
+  if (window.Hls && Hls.isSupported() && query.get('engine') !== 'native') {
+    state.engine = 'hls.js ' + Hls.version;
+    startHls();
+  } else if (native) {
+    state.engine = 'native HLS';
+    video.src = source;
+    play();
+  } else {
+    say('This browser can play HLS neither itself nor with Media Source Extensions. Try VLC with the link below.');
+  }
+  $('engine').textContent = state.engine;
+}
+
+function startHls() {
+  const hls = state.hls = new Hls({
+    lowLatencyMode: true,
+    liveSyncOnStallIncrease: 0, // we move the target ourselves, in smaller steps
+    maxLiveSyncPlaybackRate: 1, // and hls.js does not speed up with less than 1 s in the buffer
+    backBufferLength: 30,
+    nudgeOffset: 0.05,
+  });
+  hls.on(Hls.Events.LEVEL_LOADED, (_, data) => setTarget(hls, data.details));
+  hls.on(Hls.Events.ERROR, (_, data) => onHlsError(hls, data));
+  hls.on(Hls.Events.MANIFEST_PARSED, play);
+  hls.attachMedia(video);
+  hls.loadSource(source);
+}
+
+// setTarget chooses the distance to live once the playlist tells the length of
+// its parts. Without parts hls.js keeps its own.
+function setTarget(hls, details) {
+  if (!details.live) return;
+  if (!state.target && details.partTarget) state.target = Math.max(TARGET_MIN, TARGET_PARTS * details.partTarget);
+  if (state.target && hls.targetLatency !== state.target) hls.targetLatency = state.target;
+}
+
+function onHlsError(hls, data) {
+  if (data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR) return; // counted by the waiting event
+  if (!data.fatal) return;
+  state.fatal = data.details;
+  const code = data.response && data.response.code;
+  if (data.type === Hls.ErrorTypes.MEDIA_ERROR) {
+    if (data.details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR || data.details === Hls.ErrorDetails.BUFFER_ADD_CODEC_ERROR) {
+      say('This browser cannot decode the stream’s format. Try VLC with the link below.');
+      return;
+    }
+    say('The picture is damaged. Trying again…');
+    hls.recoverMediaError();
+    return;
+  }
+  if (code === 404) retry('This stream is not on air. It starts here as soon as it is.');
+  else if (code === 503) retry('The stream has paused. Waiting for it to go on…');
+  else retry('The node does not answer. Trying again…');
+}
+
+function play() {
+  video.play().catch(() => say('Press play to start.'));
+}
+
+video.addEventListener('playing', () => {
+  say('');
+  state.started = true;
+  state.fatal = '';
+  $('sound').hidden = !video.muted;
+});
+video.addEventListener('waiting', () => {
+  if (!state.started || video.seeking || video.paused) return;
+  state.stalls++;
+  if (state.target) state.target = Math.min(TARGET_MAX, state.target + STALL_STEP);
+  if (state.hls && state.target) state.hls.targetLatency = state.target;
+});
+video.addEventListener('ended', () => retry('The stream has ended.', 5));
+video.addEventListener('error', () => {
+  if (state.hls) return; // hls.js tells
+  const code = video.error && video.error.code;
+  if (code === 3) retry('The picture is damaged. Trying again…');
+  else retry('This stream is not on air, or the browser cannot play it. Trying again…');
+});
+video.addEventListener('volumechange', () => { $('sound').hidden = !video.muted || !state.started; });
+$('sound').addEventListener('click', () => { video.muted = false; play(); video.focus(); });
+
+function ahead() {
+  const b = video.buffered;
+  for (let i = 0; i < b.length; i++) {
+    if (b.start(i) <= video.currentTime + 0.05 && video.currentTime <= b.end(i)) return b.end(i) - video.currentTime;
+  }
+  return 0;
+}
+
+// latency returns the distance to live in seconds, or NaN.
+function latency() {
+  const details = state.hls && state.hls.latestLevelDetails;
+  // hls.latency is the same, but only as fresh as the last timeupdate.
+  if (state.hls) return details && details.live ? details.edge + details.age - video.currentTime : NaN;
+  const s = video.seekable;
+  return s.length ? s.end(s.length - 1) - video.currentTime : NaN;
+}
+
+// steer keeps the distance by speed: faster when behind and there is enough in
+// the buffer to do so, slower when the buffer is about to run dry.
+function steer() {
+  const buffer = ahead();
+  state.latency = latency();
+  if (state.hls && state.target && state.started && !video.paused) {
+    const behind = state.latency - state.target;
+    let rate = 1;
+    if (behind > JUMP_OVER && state.hls.liveSyncPosition) video.currentTime = state.hls.liveSyncPosition;
+    else if (behind > 0.03 && buffer > 0.2) rate = Math.min(RATE_MAX, 1 + behind * 0.4);
+    else if (buffer < 0.08) rate = RATE_MIN;
+    rate = Math.round(rate * 50) / 50; // each change costs the audio path something
+    if (video.playbackRate !== rate) video.playbackRate = rate;
+  }
+}
+
+function seconds(n) { return Number.isFinite(n) ? n.toFixed(2) + ' s' : '–'; }
+
+function showNumbers() {
+  const q = video.getVideoPlaybackQuality ? video.getVideoPlaybackQuality() : { totalVideoFrames: 0, droppedVideoFrames: 0 };
+  $('latency').textContent = seconds(state.latency);
+  $('buffered').textContent = seconds(ahead());
+  $('speed').textContent = '×' + video.playbackRate.toFixed(2);
+  $('frames').textContent = q.totalVideoFrames;
+  $('dropped').textContent = q.droppedVideoFrames;
+  $('stalls').textContent = state.stalls;
+}
+
+setInterval(steer, 100);
+setInterval(showNumbers, 500);
+start();
