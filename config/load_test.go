@@ -41,7 +41,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.HTTP.Listen != "127.0.0.1:8080" || l.HLS.TargetDuration != 4*time.Second || l.Publish.Grace != 10*time.Second {
+	if l.HTTP.Listen != "127.0.0.1:8080" || l.HLS.TargetDuration != 2*time.Second || l.Publish.Grace != 10*time.Second {
 		t.Errorf("defaults did not arrive: %+v", l.Config)
 	}
 	for _, s := range Settings() {
@@ -123,7 +123,7 @@ func TestErrors(t *testing.T) {
 		{"dotted key", "http.listen: :1\n", nil, nil, []string{"http.listen", "has a dot"}},
 		{"list at the top", "- a\n", nil, nil, []string{"does not consist of keys and values", "ringcast.yaml:1"}},
 		{"unknown variable", "", []string{"RINGCAST_HTTP_LISTN=:1"}, nil, []string{"RINGCAST_HTTP_LISTN", "did you mean RINGCAST_HTTP_LISTEN?"}},
-		{"relation", "hls:\n  segmentMin: 6s\n", nil, nil, []string{"hls.segmentMin", `"6s"`, "up to 4s", "ringcast.yaml:2"}},
+		{"relation", "hls:\n  segmentMin: 6s\n", nil, nil, []string{"hls.segmentMin", `"6s"`, "up to 2s", "ringcast.yaml:2"}},
 		{"source", "", nil, []string{"--source", "ftp://user:pw@host/x?key=a"}, []string{"source", `"ftp://host/x"`, "rtmp://", "flag --source"}},
 		{"stream name", "streams:\n  - name: live/../x\n", nil, nil, []string{"streams[0].name", `"live/../x"`, "ringcast.yaml:2"}},
 		{"stream key", "streams:\n  - name: a\n    sorce: b.flv\n", nil, nil, []string{"streams[0].sorce", "name, source, loop, key", "ringcast.yaml:3"}},

@@ -107,7 +107,7 @@ func mediaSettings() []Setting {
 			field: func(c *Config) any { return &c.HLS.SegmentMin },
 		},
 		{
-			Key: "hls.targetDuration", Kind: KindDuration, Default: "4s", Min: time.Second, Max: 10 * time.Second, Unit: time.Second,
+			Key: "hls.targetDuration", Kind: KindDuration, Default: "2s", Min: time.Second, Max: 10 * time.Second, Unit: time.Second,
 			Help:  "The longest segment. A stream whose key frames are further apart is cut without one.",
 			field: func(c *Config) any { return &c.HLS.TargetDuration },
 		},

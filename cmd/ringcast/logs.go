@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ringcast/ringcast/config"
+)
+
+// newLogger returns the logger of the process and the level that a reload may
+// change.
+func newLogger(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	setLevel(level, c.Level)
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, options)
+	if c.Format == "json" {
+		h = slog.NewJSONHandler(w, options)
+	}
+	return slog.New(&calm{Handler: h, seen: &repeats{last: make(map[string]*repeat)}}), level
+}
+
+// setLevel sets a level by its configured name.
+func setLevel(level *slog.LevelVar, name string) {
+	var l slog.Level
+	if l.UnmarshalText([]byte(name)) == nil {
+		level.Set(l)
+	}
+}
+
+// repeatInterval is how often a repeated warning appears at most.
+const repeatInterval = time.Minute
+
+// maxRepeats bounds the warnings that are remembered.
+const maxRepeats = 1000
+
+// calm is a handler that lets each warning through once in repeatInterval;
+// what it held back is counted in the next one's "repeated".
+type calm struct {
+	slog.Handler
+	scope string
+	seen  *repeats
+}
+
+type repeats struct {
+	mu   sync.Mutex
+	last map[string]*repeat
+}
+
+type repeat struct {
+	at   time.Time
+	held int
+}
+
+// Handle passes the record on, or holds it back and counts it.
+func (c *calm) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		held, pass := c.seen.pass(c.scope+r.Message+subject(r), r.Time)
+		if !pass {
+			return nil
+		}
+		if held > 0 {
+			r = r.Clone()
+			r.AddAttrs(slog.Int("repeated", held))
+		}
+	}
+	return c.Handler.Handle(ctx, r)
+}
+
+// subject is the part of a warning that makes it another one: what it is
+// about. Addresses of strangers are not in it, else each would have its own.
+func subject(r slog.Record) string {
+	s := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stream" || a.Key == "track" || a.Key == "setting" || a.Key == "reason" {
+			s += "\x00" + a.Value.String()
+		}
+		return true
+	})
+	return s
+}
+
+func (s *repeats) pass(key string, now time.Time) (held int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.last[key]
+	if last != nil && now.Sub(last.at) < repeatInterval {
+		last.held++
+		return 0, false
+	}
+	if len(s.last) >= maxRepeats {
+		clear(s.last)
+	}
+	s.last[key] = &repeat{at: now}
+	if last != nil {
+		held = last.held
+	}
+	return held, true
+}
+
+// WithAttrs keeps the handler around the one inside.
+func (c *calm) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &calm{c.Handler.WithAttrs(attrs), c.scope + fmt.Sprint(attrs), c.seen}
+}
+
+// WithGroup keeps the handler around the one inside.
+func (c *calm) WithGroup(name string) slog.Handler {
+	return &calm{c.Handler.WithGroup(name), c.scope + name, c.seen}
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// defaultStream is the name of a stream that was given none.
+const defaultStream = "live/stream"
+
+func newPublishCommand(inv *invocation) *cobra.Command {
+	var flags nodeFlags
+	cmd := &cobra.Command{
+		Use:   "publish",
+		Short: "Take a stream in and publish it",
+		Long: "Run a node that takes a stream in: pushed by OBS, ffmpeg or a camera, or fetched\n" +
+			"from --source. Listening beyond this machine without --publish-key, it makes a key\n" +
+			"and prints it.",
+		Example: "  ringcast publish\n  ringcast publish --stream live/camera --source rtsp://192.0.2.7/stream1\n  ringcast publish --source talk.mp4 --loop",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src := flags.sources(cmd, inv, map[string]string{"rtmp.listen": ":1935", "stream": defaultStream})
+			loaded, err := load(src)
+			if err != nil {
+				return err
+			}
+			return runNode(cmd.Context(), inv, nodeOptions{
+				sources: src, loaded: loaded, json: flags.json, reload: reloadSignals(),
+			})
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// newRootCommand returns the command without a name, which prints the usage
+// with three lines to copy.
+func newRootCommand(inv *invocation) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ringcast",
+		Short: "Carry a live stream to many viewers",
+		Long: "Ringcast takes a live stream in, spreads it among peers, and serves it at every\n" +
+			"node to any player.\n\n" +
+			"  ringcast publish                                    # start a node, then push to it:\n" +
+			"  ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv rtmp://127.0.0.1:1935/live/stream\n" +
+			"  vlc http://127.0.0.1:8080/live/stream/index.m3u8    # watch it\n" +
+			"  xdg-open http://127.0.0.1:8080/                     # open the dashboard\n\n" +
+			"Without a camera at hand: ringcast demo",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+	})
+	root.AddCommand(newRunCommand(inv), newPublishCommand(inv), newDemoCommand(inv), newVersionCommand(inv))
+	for _, cmd := range root.Commands() {
+		cmd.Args = strictArgs(cmd.Args)
+	}
+	root.Args = strictArgs(root.Args)
+	return root
+}
+
+// strictArgs makes wrong arguments an error of usage.
+func strictArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(cmd, args); err != nil {
+			return usageError(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+		}
+		return nil
+	}
+}
