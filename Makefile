@@ -1,0 +1,84 @@
+# Ringcast: `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UI       := playout/web/ui
+TOOLS    := $(CURDIR)/.cache/tools
+FUZZTIME ?= 20s
+ARGS     ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ui ## build bin/ringcast, with hls.js in it
+	go build -trimpath -o bin/ringcast ./cmd/ringcast
+
+# hls.js and the tests' browser driver, in the versions of package-lock.json.
+# Without npm the program builds too: the player page then uses the browser's
+# own HLS.
+ui: $(UI)/dist/hls.light.min.js
+
+$(UI)/dist/hls.light.min.js: $(UI)/package-lock.json $(UI)/package.json
+	@if command -v npm >/dev/null; then \
+	  (cd $(UI) && npm ci --ignore-scripts --loglevel=error) && \
+	  cp $(UI)/node_modules/hls.js/LICENSE $(UI)/dist/hls.LICENSE && \
+	  cp $(UI)/node_modules/hls.js/dist/hls.light.min.js $@ && touch $@; \
+	else echo "npm is not here: the player page will use the browser's own HLS"; fi
+
+demo: build ## run the demo: a clip, served as HLS, RTSP and HTTP-FLV
+	bin/ringcast demo $(ARGS)
+
+# Two packages at a time: the end-to-end tests measure delays, and a machine
+# that is busy with six others shows its own.
+test: ## run every test that this machine can; on Debian as root it installs what they need
+	@left_out=$$(.ci/need); \
+	$(MAKE) --no-print-directory ui; \
+	pattern=$$(printf '/%s(/|$$)\n' $$left_out none | paste -sd'|'); \
+	mkdir -p .cache; go vet ./...; \
+	go list ./... | grep -Ev "$$pattern" > .cache/packages || true; \
+	if [[ -n $$left_out ]]; then echo "LEFT OUT on this machine:" $$left_out; fi; \
+	go test -p 2 -timeout 20m $$(cat .cache/packages)
+
+race: ## run the tests of all packages but the end-to-end ones under the race detector
+	go test -race -p 2 -timeout 20m $$(go list ./... | grep -Ev '/internal/(e2e|lab)')
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; \
+	    go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2; \
+	  done; \
+	done
+
+bench: ## run the benchmarks of all packages
+	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /internal/)
+
+bench-edge: build ## measure the edge from outside; MEDIAMTX=path compares with that program
+	go run ./internal/load/edgebench -ringcast bin/ringcast -mediamtx "$(MEDIAMTX)" $(ARGS)
+
+e2e: ## run the end-to-end tests alone, verbosely
+	@left_out=$$(.ci/need); if [[ -n $$left_out ]]; then echo "cannot run here:" $$left_out; exit 1; fi
+	@$(MAKE) --no-print-directory ui
+	go test -count=1 -v -timeout 20m ./internal/e2e/...
+
+# The linters are pinned by .tools/go.mod and built once for each version.
+$(TOOLS)/stamp: .tools/go.mod .tools/go.sum
+	mkdir -p $(TOOLS)
+	cd .tools && GOBIN=$(TOOLS) go install tool
+	touch $@
+
+lint: $(TOOLS)/stamp ## run the pinned linters
+	@bad=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); if [[ -n $$bad ]]; then echo "gofumpt:" $$bad; exit 1; fi
+	go vet ./...
+	$(TOOLS)/staticcheck ./...
+	go mod tidy -diff
+
+generate: ## make the generated pages and examples again
+	go generate ./...
+
+clean: ## remove what was built
+	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
+
+.PHONY: help build ui demo test race fuzz bench bench-edge e2e lint generate clean
