@@ -178,3 +178,9 @@ func inNamespace(ns string, f func() error) error {
 	}()
 	return <-done
 }
+
+// AddAddr gives the host's interface one more address.
+func (h *Host) AddAddr(prefix netip.Prefix) {
+	h.lab.t.Helper()
+	h.lab.ip(h.ns, fmt.Sprintf("addr add %v dev eth0", prefix))
+}
