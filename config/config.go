@@ -13,6 +13,7 @@ type Config struct {
 	HTTP    HTTP
 	HLS     HLS
 	Publish Publish
+	Ingest  Ingest
 	// Stream, Source and Loop describe one stream in short; Streams holds
 	// any number. [Config.AllStreams] joins them.
 	Stream  string
@@ -62,13 +63,20 @@ type HLS struct {
 	PartDuration time.Duration
 }
 
-// Publish says who may publish and what happens when a publisher goes away.
+// Publish says who may publish.
 type Publish struct {
 	// Key is the secret that publishers must give; empty lets anyone who can
 	// connect publish.
 	Key string
-	// Grace is how long a stream outlives its publisher's connection.
-	Grace time.Duration
+}
+
+// Ingest says how publishers that fall silent are treated.
+type Ingest struct {
+	// GracePeriod is how long a stream outlives its publisher's connection.
+	GracePeriod time.Duration
+	// StallAfter is how long a publisher may be silent before its stream
+	// counts as stalled.
+	StallAfter time.Duration
 }
 
 // Stream is one stream that the node fetches or expects.

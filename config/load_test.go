@@ -41,7 +41,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.HTTP.Listen != "127.0.0.1:8080" || l.HLS.TargetDuration != 2*time.Second || l.Publish.Grace != 10*time.Second {
+	if l.HTTP.Listen != "127.0.0.1:8080" || l.HLS.TargetDuration != 2*time.Second || l.Ingest.GracePeriod != 10*time.Second {
 		t.Errorf("defaults did not arrive: %+v", l.Config)
 	}
 	for _, s := range Settings() {

@@ -122,9 +122,14 @@ func mediaSettings() []Setting {
 			field: func(c *Config) any { return &c.Publish.Key },
 		},
 		{
-			Key: "publish.grace", Kind: KindDuration, Default: "10s", Min: 0, Max: 5 * time.Minute,
+			Key: "ingest.gracePeriod", Kind: KindDuration, Default: "10s", Min: 0, Max: 5 * time.Minute,
 			Help:  "How long a stream waits for its publisher to come back before it ends.",
-			field: func(c *Config) any { return &c.Publish.Grace },
+			field: func(c *Config) any { return &c.Ingest.GracePeriod },
+		},
+		{
+			Key: "ingest.stallAfter", Kind: KindDuration, Default: "5s", Min: time.Second, Max: 5 * time.Minute,
+			Help:  "How long a connected publisher may send nothing before its stream counts as stalled.",
+			field: func(c *Config) any { return &c.Ingest.StallAfter },
 		},
 		{
 			Key: "stream", Kind: KindString, Default: "",

@@ -66,7 +66,7 @@ func (s *Stream) validate() error {
 		return &Error{Key: "name", Value: s.Name, Problem: "is impossible: " + err.Error(), Allowed: "a path such as live/camera"}
 	}
 	if s.Source != "" && SourceKind(s.Source) == "" {
-		return &Error{Key: "source", Value: withoutSecrets(s.Source), Problem: "is not a source that ringcast can read", Allowed: SourceForms}
+		return &Error{Key: "source", Value: PublicSource(s.Source), Problem: "is not a source that ringcast can read", Allowed: SourceForms}
 	}
 	return nil
 }
@@ -94,8 +94,9 @@ func SourceKind(source string) string {
 	return ""
 }
 
-// withoutSecrets cuts user information and query off a URL.
-func withoutSecrets(source string) string {
+// PublicSource cuts user information and query, which may hold secrets, off
+// the URL of a source.
+func PublicSource(source string) string {
 	source, _, _ = strings.Cut(source, "?")
 	scheme, rest, ok := strings.Cut(source, "://")
 	if !ok {

@@ -2,12 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/ringcast/ringcast/config"
+	"github.com/ringcast/ringcast/ingest"
+	"github.com/ringcast/ringcast/ingest/file"
+	"github.com/ringcast/ringcast/ingest/flv"
 	"github.com/ringcast/ringcast/packager"
-	"github.com/ringcast/ringcast/playout/web"
+	"github.com/ringcast/ringcast/playout/station"
 )
 
 // part is something that runs until its context is done.
@@ -16,42 +23,159 @@ type part struct {
 	run  func(context.Context) error
 }
 
-// media holds the parts that take streams in and serve them.
+// media holds the parts that take streams in and serve them: sources and
+// ingest servers publish into the registry, whose messages go by loop-back to
+// the station, which feeds the outputs.
 type media struct {
-	sources []config.Stream
+	log      *slog.Logger
+	wanted   []config.Stream // by canonical name
+	sources  []ingest.Source // beside wanted, nil for a push
+	registry *ingest.Registry
+	station  *station.Station
+
+	stopRegistry    context.CancelFunc
+	registryContext context.Context
+	registryDone    chan struct{}
 }
 
+// newMedia builds all parts from the configuration.
 func newMedia(n *node) (*media, error) {
-	m := &media{}
-	for _, s := range n.loaded.AllStreams() {
-		clean, err := packager.CleanStreamPath(s.Name)
-		if err != nil {
-			return nil, usageError(err)
-		}
-		s.Name = clean
-		m.sources = append(m.sources, s)
+	c := &n.loaded.Config
+	m := &media{log: n.log, registryDone: make(chan struct{})}
+	m.registryContext, m.stopRegistry = context.WithCancel(context.Background())
+	if err := m.addSources(c); err != nil {
+		return nil, err
 	}
+	m.station = station.New(station.DefaultConfig(), n.log.With("component", "station"))
+	settings := ingest.DefaultConfig()
+	settings.Key, settings.StreamKeys = c.Publish.Key, m.streamKeys()
+	settings.Grace, settings.StallAfter = c.Ingest.GracePeriod, c.Ingest.StallAfter
+	settings.Segmentation = packager.Segmentation{Min: c.HLS.SegmentMin, Target: c.HLS.TargetDuration, Part: c.HLS.PartDuration}
+	m.registry = ingest.NewRegistry(settings, m.station, n.log.With("component", "ingest"))
 	return m, nil
 }
 
+// addSources makes the source of each configured stream.
+func (m *media) addSources(c *config.Config) error {
+	for _, s := range c.AllStreams() {
+		if s.Name == "" {
+			s.Name = defaultStream
+		}
+		clean, err := packager.CleanStreamPath(s.Name)
+		if err != nil {
+			return usageError(fmt.Errorf("stream %q: %w", s.Name, err))
+		}
+		s.Name = clean
+		source, err := newSource(s)
+		if err != nil {
+			return usageError(fmt.Errorf("source of %s: %w", s.Name, err))
+		}
+		m.wanted = append(m.wanted, s)
+		m.sources = append(m.sources, source)
+	}
+	return nil
+}
+
+// newSource makes the source that a stream's URL names, nil if the stream is
+// pushed.
+func newSource(s config.Stream) (ingest.Source, error) {
+	switch config.SourceKind(s.Source) {
+	case "test":
+		return file.Clip(), nil
+	case "file":
+		return file.New(strings.TrimPrefix(s.Source, "file://"), s.Loop)
+	case "http":
+		return flv.Source{URL: s.Source}, nil
+	}
+	if s.Source != "" {
+		return nil, fmt.Errorf("%s cannot be fetched by this build", config.PublicSource(s.Source))
+	}
+	return nil, nil
+}
+
+func (m *media) streamKeys() map[string]string {
+	keys := make(map[string]string)
+	for _, s := range m.wanted {
+		if s.Key != "" {
+			keys[s.Name] = s.Key
+		}
+	}
+	return keys
+}
+
 // configured returns the streams of the configuration by canonical name.
-func (m *media) configured() []config.Stream { return m.sources }
+func (m *media) configured() []config.Stream { return m.wanted }
 
 func (m *media) hls() http.Handler { return nil }
 func (m *media) flv() http.Handler { return nil }
 
-// servers run until the very end, feeds until the node begins to stop.
-func (m *media) servers() []part { return nil }
-func (m *media) feeds() []part   { return nil }
+// servers run until the very end.
+func (m *media) servers() []part {
+	return []part{{"registry", func(context.Context) error {
+		defer close(m.registryDone)
+		return m.registry.Run(m.registryContext)
+	}}}
+}
 
-// endStreams ends all streams, so that their playlists do.
-func (m *media) endStreams() {}
+// feeds run until the node begins to stop.
+func (m *media) feeds() []part {
+	var parts []part
+	for i, source := range m.sources {
+		if source == nil {
+			continue
+		}
+		s := m.wanted[i]
+		request := ingest.PublishRequest{Path: s.Name, Remote: config.PublicSource(s.Source), Protocol: config.SourceKind(s.Source)}
+		parts = append(parts, part{"source of " + s.Name, func(ctx context.Context) error {
+			m.feed(ctx, request, source)
+			return nil
+		}})
+	}
+	return parts
+}
+
+// feed keeps a source running. It gives way to a publisher who takes the
+// stream over, and returns when that one has left.
+func (m *media) feed(ctx context.Context, request ingest.PublishRequest, source ingest.Source) {
+	for {
+		err := ingest.Supervise(ctx, m.registry, request, source, m.log.With("component", "source"))
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		m.log.Info("source gave way to a publisher", "stream", request.Path, "err", err)
+		for m.isPublished(request.Path) {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// isPublished reports whether a publisher holds the stream.
+func (m *media) isPublished(path string) bool {
+	return slices.ContainsFunc(m.registry.Streams(), func(s ingest.StreamStatus) bool {
+		return s.Path == path && (s.State == ingest.StateLive || s.State == ingest.StateStalled)
+	})
+}
+
+// endStreamsWithin is how long outputs may take to end their streams.
+const endStreamsWithin = 2 * time.Second
+
+// endStreams ends all streams, so that their playlists do. Feeds have stopped.
+func (m *media) endStreams() {
+	m.stopRegistry()
+	<-m.registryDone
+	ctx, cancel := context.WithTimeout(context.Background(), endStreamsWithin)
+	defer cancel()
+	if err := m.station.Shutdown(ctx); err != nil {
+		m.log.Warn("outputs are slow to end", "err", err)
+	}
+}
 
 // setKey changes the publish key.
-func (m *media) setKey(string) {}
-
-// streams describes all streams, sorted by name.
-func (m *media) streams() []web.StreamStatus { return []web.StreamStatus{} }
+func (m *media) setKey(key string) { m.registry.SetKeys(key, m.streamKeys()) }
 
 func sorted(names []string) []string {
 	slices.Sort(names)

@@ -83,7 +83,8 @@ func (n *node) open(ctx context.Context) error {
 	if n.http, err = listen(ctx, n.loaded, "http.listen", c.HTTP.Listen, n.log); err != nil {
 		return err
 	}
-	if c.Publish.Key == "" && (beyondLoopback(n.rtmp) || beyondLoopback(n.rtsp)) {
+	// The demo's key is what lets a push take the place of the clip.
+	if c.Publish.Key == "" && (n.demo || beyondLoopback(n.rtmp) || beyondLoopback(n.rtsp)) {
 		n.generatedKey = rand.Text()
 		c.Publish.Key = n.generatedKey
 	}
