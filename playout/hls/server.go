@@ -1,0 +1,135 @@
+package hls
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringcast/ringcast/playout"
+)
+
+// Server answers HLS requests for all streams of a node. It is safe for
+// concurrent use.
+type Server struct {
+	config  Config
+	waiting atomic.Int64
+
+	mu      sync.Mutex
+	muxers  map[string]*entry
+	arrived chan struct{} // closed when a stream begins
+}
+
+// entry is a stream that is served or was.
+type entry struct {
+	muxer   *Muxer
+	viewers viewerCount
+}
+
+// New returns a server.
+func New(config Config) *Server {
+	return &Server{config: config, muxers: make(map[string]*entry), arrived: make(chan struct{})}
+}
+
+// Sink returns the output of a stream that begins. A stream of the same path
+// that was served before goes on under the same playlist.
+func (s *Server) Sink(path string) playout.Sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(time.Now())
+	var older *Muxer
+	e := s.muxers[path]
+	if e == nil {
+		e = &entry{}
+		s.muxers[path] = e
+	} else {
+		older = e.muxer
+	}
+	var random [4]byte
+	_, _ = rand.Read(random[:])
+	e.muxer = newMuxer(s.config, hex.EncodeToString(random[:]), older)
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+	return e.muxer
+}
+
+// forget removes streams that ended long ago. It is called with the lock held.
+func (s *Server) forget(now time.Time) {
+	for path, e := range s.muxers {
+		snap := e.muxer.state.Load()
+		if snap.ended && now.Sub(snap.endedAt) > s.config.Window+s.config.Retain {
+			delete(s.muxers, path)
+		}
+	}
+}
+
+// lookup returns the stream of a path, and a channel that is closed when
+// another stream begins.
+func (s *Server) lookup(path string) (*entry, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.muxers[path]
+	if e != nil {
+		if snap := e.muxer.state.Load(); snap.ended && time.Since(snap.endedAt) > s.config.Window+s.config.Retain {
+			delete(s.muxers, path)
+			e = nil
+		}
+	}
+	return e, s.arrived
+}
+
+// Viewers returns how many clients read a stream's playlist lately.
+func (s *Server) Viewers(path string) int {
+	s.mu.Lock()
+	e := s.muxers[path]
+	s.mu.Unlock()
+	if e == nil {
+		return 0
+	}
+	return e.viewers.count(time.Now())
+}
+
+// viewerCount estimates the number of viewers from who asks for playlists.
+type viewerCount struct {
+	mu    sync.Mutex
+	seen  map[string]time.Time
+	swept time.Time
+}
+
+const (
+	viewerExpiry = 15 * time.Second
+	maxViewers   = 65536
+)
+
+func (v *viewerCount) note(client string, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.seen == nil {
+		v.seen = make(map[string]time.Time)
+	}
+	v.sweep(now)
+	if len(v.seen) < maxViewers {
+		v.seen[client] = now
+	}
+}
+
+func (v *viewerCount) sweep(now time.Time) {
+	if now.Sub(v.swept) < viewerExpiry/3 {
+		return
+	}
+	v.swept = now
+	for client, at := range v.seen {
+		if now.Sub(at) > viewerExpiry {
+			delete(v.seen, client)
+		}
+	}
+}
+
+func (v *viewerCount) count(now time.Time) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.swept = time.Time{}
+	v.sweep(now)
+	return len(v.seen)
+}
