@@ -76,7 +76,7 @@ var importLaw = map[string]rule{
 	"playout":         {pure, []string{"packager", "reliability"}},
 	"playout/station": {edge, []string{"playout", "packager", "reliability"}},
 	"playout/hls":     {edge, []string{"playout", "packager", "packager/...", "reliability"}},
-	"playout/flv":     {edge, []string{"playout", "packager", "packager/...", "reliability"}},
+	"playout/flv":     {edge, []string{"playout", "packager", "packager/...", "reliability", "rtmfp/amf0"}},
 	"playout/rtsp":    {edge, []string{"playout", "packager", "packager/...", "reliability"}},
 	"playout/web":     {edge, []string{"ingest", "playout", "playout/...", "packager", "reliability"}},
 
