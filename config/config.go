@@ -61,6 +61,8 @@ type HLS struct {
 	TargetDuration time.Duration
 	// PartDuration is the length of low-latency parts.
 	PartDuration time.Duration
+	// Window is how much of a stream the playlists list.
+	Window time.Duration
 }
 
 // Publish says who may publish.

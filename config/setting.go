@@ -117,6 +117,11 @@ func mediaSettings() []Setting {
 			field: func(c *Config) any { return &c.HLS.PartDuration },
 		},
 		{
+			Key: "hls.window", Kind: KindDuration, Default: "14s", Min: 6 * time.Second, Max: time.Hour,
+			Help:  "How much of the stream a playlist lists, at least. Low latency needs six target durations for its short updates.",
+			field: func(c *Config) any { return &c.HLS.Window },
+		},
+		{
 			Key: "publish.key", Kind: KindString, Default: "", Live: true, Secret: true,
 			Help:  "The key that publishers must give (rtmp://HOST/live/STREAM?key=KEY). Without one the node makes a key when it listens beyond loopback, and asks for none when it does not.",
 			field: func(c *Config) any { return &c.Publish.Key },

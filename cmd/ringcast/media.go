@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,8 @@ import (
 	"github.com/ringcast/ringcast/ingest/file"
 	"github.com/ringcast/ringcast/ingest/flv"
 	"github.com/ringcast/ringcast/packager"
+	flvout "github.com/ringcast/ringcast/playout/flv"
+	"github.com/ringcast/ringcast/playout/hls"
 	"github.com/ringcast/ringcast/playout/station"
 )
 
@@ -32,6 +33,8 @@ type media struct {
 	sources  []ingest.Source // beside wanted, nil for a push
 	registry *ingest.Registry
 	station  *station.Station
+	hls      *hls.Server
+	flv      *flvout.Server
 
 	stopRegistry    context.CancelFunc
 	registryContext context.Context
@@ -47,12 +50,35 @@ func newMedia(n *node) (*media, error) {
 		return nil, err
 	}
 	m.station = station.New(station.DefaultConfig(), n.log.With("component", "station"))
+	m.addOutputs(n, c)
 	settings := ingest.DefaultConfig()
 	settings.Key, settings.StreamKeys = c.Publish.Key, m.streamKeys()
 	settings.Grace, settings.StallAfter = c.Ingest.GracePeriod, c.Ingest.StallAfter
 	settings.Segmentation = packager.Segmentation{Min: c.HLS.SegmentMin, Target: c.HLS.TargetDuration, Part: c.HLS.PartDuration}
 	m.registry = ingest.NewRegistry(settings, m.station, n.log.With("component", "ingest"))
 	return m, nil
+}
+
+// addOutputs makes the outputs that each stream of the station gets.
+func (m *media) addOutputs(n *node, c *config.Config) {
+	if n.http == nil {
+		return
+	}
+	settings := hls.DefaultConfig()
+	settings.Variant, settings.Window = hls.Variant(c.HLS.Variant), c.HLS.Window
+	m.hls = hls.New(settings)
+	m.flv = flvout.New(n.log.With("component", "flv"))
+	m.station.AddSink(m.hls.Sink)
+	m.station.AddSink(m.flv.Sink)
+}
+
+// viewers counts the readers of a stream by protocol.
+func (m *media) viewers(path string) map[string]int {
+	v := make(map[string]int)
+	if m.hls != nil {
+		v["hls"], v["flv"] = m.hls.Viewers(path), m.flv.Viewers(path)
+	}
+	return v
 }
 
 // addSources makes the source of each configured stream.
@@ -105,9 +131,6 @@ func (m *media) streamKeys() map[string]string {
 
 // configured returns the streams of the configuration by canonical name.
 func (m *media) configured() []config.Stream { return m.wanted }
-
-func (m *media) hls() http.Handler { return nil }
-func (m *media) flv() http.Handler { return nil }
 
 // servers run until the very end.
 func (m *media) servers() []part {

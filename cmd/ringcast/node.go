@@ -91,7 +91,7 @@ func (n *node) open(ctx context.Context) error {
 	if n.media, err = newMedia(n); err != nil {
 		return err
 	}
-	n.web, err = web.New(web.Config{Hosts: c.HTTP.Hosts, Backend: n, HLS: n.media.hls(), FLV: n.media.flv()}, n.log.With("component", "web"))
+	n.web, err = web.New(web.Config{Hosts: c.HTTP.Hosts, Backend: n, HLS: n.media.hls, FLV: n.media.flv}, n.log.With("component", "web"))
 	return err
 }
 

@@ -23,7 +23,9 @@ func (m *media) streams() []web.StreamStatus {
 	known := make(map[string]bool)
 	for _, s := range m.registry.Streams() {
 		known[s.Path] = true
-		all = append(all, describe(s, played[s.Path]))
+		d := describe(s, played[s.Path])
+		d.Viewers = m.viewers(s.Path)
+		all = append(all, d)
 	}
 	for _, s := range m.wanted {
 		if known[s.Name] {
@@ -43,7 +45,7 @@ func (m *media) streams() []web.StreamStatus {
 func describe(in ingest.StreamStatus, out station.Status) web.StreamStatus {
 	s := web.StreamStatus{
 		Name: in.Path, State: string(in.State), Since: in.Since, Error: in.Error, Connections: in.Connections,
-		Source: strings.TrimSpace(in.Protocol + " " + in.Remote), Tracks: []web.TrackStatus{}, Viewers: map[string]int{},
+		Source: strings.TrimSpace(in.Protocol + " " + in.Remote), Tracks: []web.TrackStatus{},
 		ReceivedBytes: out.Bytes, ReceivedMessages: out.Messages, Gaps: out.Gaps,
 	}
 	if in.Protocol == "test" || in.Protocol == "file" {
