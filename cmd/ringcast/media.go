@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/ringcast/ringcast/ingest"
 	"github.com/ringcast/ringcast/ingest/file"
 	"github.com/ringcast/ringcast/ingest/flv"
+	"github.com/ringcast/ringcast/ingest/rtmp"
 	"github.com/ringcast/ringcast/packager"
 	flvout "github.com/ringcast/ringcast/playout/flv"
 	"github.com/ringcast/ringcast/playout/hls"
@@ -36,6 +38,8 @@ type media struct {
 	hls      *hls.Server
 	flv      *flvout.Server
 
+	rtmpListener net.Listener
+
 	stopRegistry    context.CancelFunc
 	registryContext context.Context
 	registryDone    chan struct{}
@@ -44,7 +48,7 @@ type media struct {
 // newMedia builds all parts from the configuration.
 func newMedia(n *node) (*media, error) {
 	c := &n.loaded.Config
-	m := &media{log: n.log, registryDone: make(chan struct{})}
+	m := &media{log: n.log, rtmpListener: n.rtmp, registryDone: make(chan struct{})}
 	m.registryContext, m.stopRegistry = context.WithCancel(context.Background())
 	if err := m.addSources(c); err != nil {
 		return nil, err
@@ -112,6 +116,8 @@ func newSource(s config.Stream) (ingest.Source, error) {
 		return file.New(strings.TrimPrefix(s.Source, "file://"), s.Loop)
 	case "http":
 		return flv.Source{URL: s.Source}, nil
+	case "rtmp":
+		return rtmp.Source{URL: s.Source}, nil
 	}
 	if s.Source != "" {
 		return nil, fmt.Errorf("%s cannot be fetched by this build", config.PublicSource(s.Source))
@@ -143,6 +149,10 @@ func (m *media) servers() []part {
 // feeds run until the node begins to stop.
 func (m *media) feeds() []part {
 	var parts []part
+	if m.rtmpListener != nil {
+		server := rtmp.NewServer(m.registry, m.log.With("component", "rtmp"))
+		parts = append(parts, part{"rtmp", func(ctx context.Context) error { return server.Run(ctx, m.rtmpListener) }})
+	}
 	for i, source := range m.sources {
 		if source == nil {
 			continue
