@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/playout"
 )
 
 // segmentWriter turns samples into the bytes of a variant.
@@ -103,7 +104,7 @@ func (m *Muxer) partDuration() time.Duration {
 	for _, s := range samples {
 		d += s.duration
 	}
-	return fromScale(d, l.scale)
+	return playout.FromScale(d, l.scale)
 }
 
 // closeSegment completes the open segment, which ends at a time.

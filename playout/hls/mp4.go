@@ -7,6 +7,7 @@ import (
 	"github.com/ringcast/ringcast/packager/fmp4"
 	"github.com/ringcast/ringcast/packager/h265"
 	"github.com/ringcast/ringcast/packager/opus"
+	"github.com/ringcast/ringcast/playout"
 )
 
 // mp4Writer writes fragmented MP4.
@@ -87,7 +88,7 @@ func (w *mp4Writer) part(video, audio []pendingSample) []byte {
 		for i, s := range group {
 			offset := int32(0)
 			if s.Track == packager.TrackVideo {
-				offset = int32(toScale(s.PTS-s.DTS, scale))
+				offset = int32(playout.ToScale(s.PTS-s.DTS, scale))
 			}
 			run.Samples[i] = fmp4.Sample{Duration: uint32(s.duration), CompositionOffset: offset, Sync: s.Key, Data: s.Payload}
 			size += len(s.Payload) + 16

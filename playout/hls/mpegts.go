@@ -11,6 +11,7 @@ import (
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/packager/h264"
 	"github.com/ringcast/ringcast/packager/h265"
+	"github.com/ringcast/ringcast/playout"
 )
 
 // tsWriter writes MPEG-TS. Formats that MPEG-TS does not carry are left out.
@@ -106,7 +107,7 @@ func (t *tsWriter) writeVideo(s pendingSample) {
 	if t.video == nil {
 		return
 	}
-	pts := s.at + toScale(s.PTS-s.DTS, 90000)
+	pts := s.at + playout.ToScale(s.PTS-s.DTS, 90000)
 	if t.codec == packager.CodecH264 {
 		_ = t.w.WriteH264(t.video, pts, s.at, t.unitsOf(s, func(u []byte) bool {
 			k := h264.TypeOf(u)
@@ -145,7 +146,7 @@ func (t *tsWriter) writeAudio(s pendingSample) {
 	case *tscodecs.MPEG4Audio:
 		_ = t.w.WriteMPEG4Audio(t.audio, s.at*90000/int64(c.SampleRate), [][]byte{s.Payload})
 	case *tscodecs.MPEG1Audio:
-		_ = t.w.WriteMPEG1Audio(t.audio, toScale(s.DTS+startOffset, 90000), [][]byte{s.Payload})
+		_ = t.w.WriteMPEG1Audio(t.audio, playout.ToScale(s.DTS+startOffset, 90000), [][]byte{s.Payload})
 	case *tscodecs.Opus:
 		_ = t.w.WriteOpus(t.audio, s.at*90000/48000, [][]byte{s.Payload})
 	}

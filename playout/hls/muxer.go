@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/packager/opus"
+	"github.com/ringcast/ringcast/playout"
 )
 
 // Bounds of a muxer.
@@ -73,7 +74,7 @@ type initSegment struct {
 type lane struct {
 	track   packager.Track
 	scale   int64
-	clock   audioClock
+	clock   playout.AudioClock
 	unit    int64
 	last    *pendingSample // without a duration yet
 	queue   []pendingSample
@@ -160,7 +161,7 @@ func (m *Muxer) setTracks(tracks []packager.Track) {
 		case packager.TrackVideo:
 			m.video = l
 		case packager.TrackAudio:
-			l.clock.rate = l.scale
+			l.clock.Rate = l.scale
 			l.unit = int64(t.SamplesPerUnit())
 			m.audio = l
 		}
@@ -204,12 +205,12 @@ func (l *lane) add(s packager.Sample) {
 	if l.track.ID == packager.TrackAudio {
 		unit := l.unit
 		if unit == 0 {
-			unit = toScale(opus.Duration(s.Payload), l.scale)
+			unit = playout.ToScale(opus.Duration(s.Payload), l.scale)
 		}
-		p.at, _ = l.clock.place(s.DTS+startOffset, unit)
+		p.at, _ = l.clock.Place(s.DTS+startOffset, unit)
 		p.duration = unit
 	} else {
-		p.at = toScale(s.DTS+startOffset, l.scale)
+		p.at = playout.ToScale(s.DTS+startOffset, l.scale)
 	}
 	if l.last != nil {
 		l.settle(p.at)
@@ -222,7 +223,7 @@ func (l *lane) add(s packager.Sample) {
 func (l *lane) settle(next int64) {
 	d := next - l.last.at
 	switch {
-	case d > toScale(holeAfter, l.scale):
+	case d > playout.ToScale(holeAfter, l.scale):
 		d = max(l.nominal, l.last.duration, 1) // a hole is left a hole
 	case d <= 0:
 		d = 1
@@ -272,7 +273,7 @@ func (m *Muxer) advance(flush bool) {
 			l.queue = l.queue[1:]
 			continue
 		}
-		end := s.DTS + fromScale(s.duration, l.scale)
+		end := s.DTS + playout.FromScale(s.duration, l.scale)
 		if m.crosses(s, end) {
 			if !m.otherReached(s.DTS, flush) {
 				return

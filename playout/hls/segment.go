@@ -46,3 +46,15 @@ type pendingSample struct {
 	at       int64 // DTS in the track's timescale
 	duration int64
 }
+
+// startOffset is added to all media times, so that no DTS is negative and
+// players that look at PTS see no wrap at the start.
+const startOffset = 10 * time.Second
+
+// timescaleOf returns the units a second of a track's times.
+func timescaleOf(t packager.Track) int64 {
+	if t.ID == packager.TrackAudio && t.SampleRate > 0 {
+		return int64(t.SampleRate)
+	}
+	return 90000
+}
