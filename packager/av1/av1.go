@@ -225,3 +225,12 @@ func parseSequenceHeader(u OBU) (Info, error) {
 	}
 	return info, nil
 }
+
+// Bare returns the unit without its size field, as RTP carries it. It is a
+// copy.
+func (o OBU) Bare() []byte {
+	b := make([]byte, 0, o.header+len(o.Payload))
+	b = append(b, o.Raw[0]&^2)
+	b = append(b, o.Raw[1:o.header]...)
+	return append(b, o.Payload...)
+}

@@ -1,0 +1,73 @@
+package rtsp
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+)
+
+// Config holds the settings of a [Server].
+type Config struct {
+	// UDPPort is the first of two ports for RTP and RTCP, an even number; 0
+	// takes a free pair. MulticastRange is where multicast groups are taken
+	// from, MulticastPort the first of two ports for them.
+	UDPPort        int
+	MulticastRange string
+	MulticastPort  int
+	// DescribeWait is how long DESCRIBE waits for a stream to begin.
+	DescribeWait time.Duration
+	// MaxReaders bounds the readers of one stream.
+	MaxReaders int
+	// MaxQueueBytes bounds what waits for one reader over TCP.
+	MaxQueueBytes int
+	// WriteTimeout is how long a reader may take nothing.
+	WriteTimeout time.Duration
+	// ReportInterval is the time between RTCP sender reports.
+	ReportInterval time.Duration
+}
+
+// DefaultConfig returns the usual settings.
+func DefaultConfig() Config {
+	return Config{
+		MulticastRange: "239.192.0.0/16", MulticastPort: 0, DescribeWait: 5 * time.Second, MaxReaders: 4096,
+		MaxQueueBytes: 4 << 20, WriteTimeout: 10 * time.Second, ReportInterval: time.Second,
+	}
+}
+
+// Recorder takes the streams that publishers announce.
+type Recorder interface {
+	// Announce is asked when a publisher announces a stream; path is
+	// canonical. The response says why if it refuses.
+	Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (Recording, *base.Response)
+}
+
+// Recording is a publisher's session.
+type Recording interface {
+	// Record is called when the publisher begins to send; it sets the
+	// session's packet callbacks.
+	Record(session *gortsplib.ServerSession) error
+	// Close is called when the session ends.
+	Close(err error)
+}
+
+// freePair finds two UDP ports in a row, the first of them even, that can be
+// bound on a host.
+func freePair(host string, first int) (int, bool) {
+	for port := first; port < first+2000; port += 2 {
+		a, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		b, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port+1)))
+		_ = a.Close()
+		if err != nil {
+			continue
+		}
+		_ = b.Close()
+		return port, true
+	}
+	return 0, false
+}

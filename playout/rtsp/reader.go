@@ -1,0 +1,116 @@
+package rtsp
+
+import (
+	"net"
+	"sync"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/pion/rtp"
+
+	"github.com/ringcast/ringcast/packager"
+)
+
+// tcpReader is a player over TCP: a bounded queue of access units and the
+// goroutine that writes them.
+type tcpReader struct {
+	conn     *conn
+	session  *gortsplib.ServerSession
+	channels [8]byte // the reader's channel for each track
+	plain    bool    // the channels are those that units are built for
+	limit    int
+
+	mu       sync.Mutex
+	wake     *sync.Cond
+	queue    net.Buffers
+	bytes    int
+	skipping bool // video is left out until the next key frame
+	closed   bool
+	dropped  uint64
+}
+
+func newTCPReader(c *conn, session *gortsplib.ServerSession, channels [8]byte, limit int) *tcpReader {
+	r := &tcpReader{conn: c, session: session, channels: channels, limit: limit, plain: true}
+	for i, ch := range channels {
+		r.plain = r.plain && int(ch) == 2*i
+	}
+	r.wake = sync.NewCond(&r.mu)
+	return r
+}
+
+// put queues an access unit, or drops it if the reader is too slow. Units are
+// never cut: an interleaved frame that is not whole ends the session.
+func (r *tcpReader) put(u *unit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if r.bytes > r.limit {
+		r.dropped += uint64(len(r.queue))
+		r.queue, r.bytes, r.skipping = nil, 0, true
+	}
+	if r.skipping && u.track == packager.TrackVideo {
+		if !u.key {
+			r.dropped++
+			return
+		}
+		r.skipping = false
+	}
+	frame := u.frame
+	if !r.plain {
+		frame = u.retarget(r.channels)
+	}
+	r.queue = append(r.queue, frame)
+	r.bytes += len(frame)
+	r.wake.Signal()
+}
+
+// run writes until the reader is closed.
+func (r *tcpReader) run() {
+	for {
+		r.mu.Lock()
+		for len(r.queue) == 0 && !r.closed {
+			r.wake.Wait()
+		}
+		if r.closed {
+			r.mu.Unlock()
+			return
+		}
+		frames := r.queue
+		r.queue, r.bytes = nil, 0
+		r.mu.Unlock()
+		if err := r.conn.writeMedia(frames); err != nil {
+			r.close()
+			r.session.Close()
+			return
+		}
+	}
+}
+
+func (r *tcpReader) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed, r.queue = true, nil
+	r.wake.Broadcast()
+}
+
+// unit is an access unit, ready to be sent. It is immutable.
+type unit struct {
+	track packager.TrackID
+	key   bool
+	lane  *lane
+	// packets are for UDP; frame has all of them interleaved on the channel
+	// of the track's place in the stream, for TCP.
+	packets []*rtp.Packet
+	frame   []byte
+}
+
+// retarget returns the frame with the channels of a reader that asked for
+// others.
+func (u *unit) retarget(channels [8]byte) []byte {
+	b := append([]byte(nil), u.frame...)
+	for at := 0; at+4 <= len(b); at += 4 + int(b[at+2])<<8 + int(b[at+3]) {
+		b[at+1] = channels[b[at+1]/2%8] + b[at+1]%2
+	}
+	return b
+}
