@@ -110,6 +110,13 @@ func (u *Unpackager) Handle(m Message) error {
 	return err
 }
 
+// Expect says which tracks the stream has, where the source's own description
+// tells: samples are then held until they are known, and not for others.
+func (u *Unpackager) Expect(video, audio bool) {
+	u.expects, u.expectVideo, u.expectAudio = true, video, audio
+	u.maybeRelease(0, false)
+}
+
 // Flush releases the samples that are held back because another track might
 // still come: the source has ended.
 func (u *Unpackager) Flush() { u.release() }

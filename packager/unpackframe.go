@@ -22,7 +22,7 @@ func (u *Unpackager) videoFrame(m Message, v flv.Video, codec Codec) error {
 		return err
 	}
 	key := v.FrameType == flv.KeyFrame || v.FrameType == flv.GeneratedKey
-	key = key || isKey(codec, payload)
+	key = key || codec != CodecAV1 && IsKey(codec, payload)
 	if key {
 		u.inBandConfig(st, codec, payload)
 	}
@@ -99,8 +99,12 @@ func lengthsFit(data []byte) bool {
 	return len(data) == 0 && units > 0
 }
 
-func isKey(codec Codec, payload []byte) bool {
+// IsKey reports whether a frame, in the form that [Sample] documents, is a
+// random access point.
+func IsKey(codec Codec, payload []byte) bool {
 	switch codec {
+	case CodecAV1:
+		return av1.IsKey(payload)
 	case CodecH264:
 		return h264.IsKey(payload)
 	case CodecH265:

@@ -1,0 +1,366 @@
+package rtsp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/pion/rtp"
+
+	"github.com/ringcast/ringcast/ingest"
+	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/packager/flv"
+	"github.com/ringcast/ringcast/packager/h264"
+	"github.com/ringcast/ringcast/packager/h265"
+	"github.com/ringcast/ringcast/packager/nalu"
+	"github.com/ringcast/ringcast/packager/opus"
+)
+
+// errNoTracks means that nothing of what is offered can be carried.
+var errNoTracks = errors.New("no track in a format that can be carried")
+
+// alignBy is how far a sender report may move a track that was aligned by
+// arrival.
+const alignBy = 200 * time.Millisecond
+
+// maxPending bounds the pictures that wait for their decode time.
+const maxPending = maxReorder + 1
+
+// receiver turns the RTP packets of a session into samples for a sink. It is
+// used from one goroutine at a time.
+type receiver struct {
+	sink   ingest.Sink
+	tracks map[*description.Media]*rtpTrack
+	unpack *packager.Unpackager
+	// origin is the wall clock of the senders' time 0, from the first report.
+	origin  time.Time
+	aligned bool
+	started time.Time // arrival of the first packet
+	err     error
+}
+
+// rtpTrack is one track of a session.
+type rtpTrack struct {
+	receiver *receiver
+	codec    flv.FourCC
+	video    bool
+	rate     int64
+	decode   func(*rtp.Packet) ([][]byte, error)
+	format   format.Format
+
+	seen    bool
+	lastTS  uint32
+	ticks   int64
+	offset  time.Duration // receiver time of tick 0
+	byNTP   bool
+	clock   dtsClock
+	pending []pendingFrame
+	perUnit time.Duration
+}
+
+type pendingFrame struct {
+	pts     time.Duration
+	key     bool
+	payload []byte
+}
+
+// newReceiver returns a receiver for the medias of a session. Medias that
+// can't be carried are left out.
+func newReceiver(desc *description.Session, sink ingest.Sink) (*receiver, error) {
+	r := &receiver{sink: sink, tracks: make(map[*description.Media]*rtpTrack), unpack: packager.NewUnpackager()}
+	var video, audio bool
+	for _, m := range desc.Medias {
+		if m.IsBackChannel {
+			continue
+		}
+		for _, f := range m.Formats {
+			t, config, err := r.newTrack(f)
+			if err != nil || t.video && video || !t.video && audio {
+				continue
+			}
+			video, audio = video || t.video, audio || !t.video
+			r.tracks[m] = t
+			if config != nil {
+				r.configure(t, config)
+			}
+			break
+		}
+	}
+	if len(r.tracks) == 0 {
+		return nil, errNoTracks
+	}
+	r.unpack.Expect(video, audio)
+	return r, nil
+}
+
+// configure feeds a decoder configuration.
+func (r *receiver) configure(t *rtpTrack, config []byte) {
+	var m packager.Message
+	if t.video {
+		m = packager.NewMessage(packager.MessageVideo, 0, append(flv.AppendVideoHeader(nil, flv.Video{FrameType: flv.KeyFrame, Packet: flv.SequenceStart, Codec: t.codec}), config...))
+	} else {
+		m = packager.NewMessage(packager.MessageAudio, 0, append(flv.AppendAudioHeader(nil, flv.Audio{Packet: flv.SequenceStart, Codec: t.codec}), config...))
+	}
+	r.feed(m)
+}
+
+// newTrack returns the track of a format and its decoder configuration, nil if
+// the configuration comes in-band.
+func (r *receiver) newTrack(f format.Format) (*rtpTrack, []byte, error) {
+	t := &rtpTrack{receiver: r, format: f, rate: int64(f.ClockRate()), video: true}
+	switch f := f.(type) {
+	case *format.H264:
+		d, err := f.CreateDecoder()
+		t.codec, t.decode, t.clock.depth = flv.AVC, func(p *rtp.Packet) ([][]byte, error) { return d.Decode(p) }, 2
+		sps, pps := f.SafeParams()
+		return t, t.configH264(stripStartCode(sps), stripStartCode(pps)), err
+	case *format.H265:
+		d, err := f.CreateDecoder()
+		t.codec, t.decode, t.clock.depth = flv.HEVC, func(p *rtp.Packet) ([][]byte, error) { return d.Decode(p) }, 2
+		vps, sps, pps := f.SafeParams()
+		return t, t.configH265(stripStartCode(vps), stripStartCode(sps), stripStartCode(pps)), err
+	case *format.AV1:
+		d, err := f.CreateDecoder()
+		t.codec = flv.AV1
+		t.decode = func(p *rtp.Packet) ([][]byte, error) { return joined(d.Decode(p)) }
+		return t, nil, err
+	case *format.VP9:
+		d, err := f.CreateDecoder()
+		t.codec, t.decode = flv.VP9, func(p *rtp.Packet) ([][]byte, error) { return single(d.Decode(p)) }
+		return t, nil, err
+	}
+	t.video = false
+	return t.audioTrack(f)
+}
+
+func (t *rtpTrack) audioTrack(f format.Format) (*rtpTrack, []byte, error) {
+	switch f := f.(type) {
+	case *format.MPEG4Audio:
+		if f.Config == nil {
+			return nil, nil, errNoTracks
+		}
+		d, err := f.CreateDecoder()
+		if err != nil {
+			return nil, nil, err
+		}
+		config, err := f.Config.Marshal()
+		t.codec, t.decode = flv.AAC, func(p *rtp.Packet) ([][]byte, error) { return d.Decode(p) }
+		t.perUnit = 1024 * time.Second / time.Duration(f.ClockRate())
+		return t, config, err
+	case *format.Opus:
+		d, err := f.CreateDecoder()
+		t.codec, t.decode = flv.Opus, func(p *rtp.Packet) ([][]byte, error) { return single(d.Decode(p)) }
+		channels := max(min(f.ChannelCount, 2), 1)
+		return t, opus.Head{Channels: channels, PreSkip: 312, InputRate: opus.ClockRate}.Append(nil), err
+	case *format.MPEG1Audio:
+		d, err := f.CreateDecoder()
+		t.codec, t.decode = flv.MP3, func(p *rtp.Packet) ([][]byte, error) { return d.Decode(p) }
+		return t, nil, err
+	}
+	return nil, nil, errNoTracks
+}
+
+func single(b []byte, err error) ([][]byte, error) { return [][]byte{b}, err }
+
+// joined makes one temporal unit of OBUs, each with its size.
+func joined(obus [][]byte, err error) ([][]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	var unit []byte
+	for _, o := range obus {
+		if len(o) == 0 {
+			continue
+		}
+		header := 1
+		if o[0]&4 != 0 {
+			header = 2
+		}
+		if len(o) < header {
+			continue
+		}
+		unit = append(unit, o[0]|2)
+		unit = append(unit, o[1:header]...)
+		for n := len(o) - header; ; n >>= 7 {
+			if n < 0x80 {
+				unit = append(unit, byte(n))
+				break
+			}
+			unit = append(unit, byte(n)|0x80)
+		}
+		unit = append(unit, o[header:]...)
+	}
+	return [][]byte{unit}, nil
+}
+
+// stripStartCode removes an Annex B start code, which some cameras leave on
+// the parameter sets of their SDP.
+func stripStartCode(b []byte) []byte {
+	for len(b) > 3 && b[0] == 0 && b[1] == 0 && (b[2] == 1 || b[2] == 0 && b[3] == 1) {
+		if b[2] == 1 {
+			return b[3:]
+		}
+		b = b[1:]
+	}
+	return b
+}
+
+func (t *rtpTrack) configH264(sps, pps []byte) []byte {
+	if len(sps) == 0 || len(pps) == 0 {
+		return nil
+	}
+	config, err := h264.AppendConfig(nil, [][]byte{sps}, [][]byte{pps}, nil)
+	if err != nil {
+		return nil
+	}
+	if info, err := h264.ParseSPS(sps); err == nil && info.ReorderDepth >= 0 {
+		t.clock.depth = info.ReorderDepth
+	}
+	return config
+}
+
+func (t *rtpTrack) configH265(vps, sps, pps []byte) []byte {
+	c, err := h265.NewConfig([][]byte{vps}, [][]byte{sps}, [][]byte{pps})
+	if err != nil || len(vps) == 0 || len(pps) == 0 {
+		return nil
+	}
+	if info, err := h265.ParseSPS(sps); err == nil && info.ReorderDepth >= 0 {
+		t.clock.depth = info.ReorderDepth
+	}
+	return c.Append(nil)
+}
+
+// packet takes the next packet of a media. ntp is the sender's wall clock of
+// the packet, if a sender report has told it. Malformed packets are ignored.
+func (r *receiver) packet(m *description.Media, p *rtp.Packet, ntp time.Time, hasNTP bool) error {
+	t := r.tracks[m]
+	if t == nil || r.err != nil {
+		return r.err
+	}
+	base := t.time(p.Timestamp, ntp, hasNTP)
+	units, err := t.decode(p)
+	if err != nil || len(units) == 0 {
+		return nil // incomplete yet, or lost in part
+	}
+	if t.video {
+		t.videoFrame(base, units)
+	} else {
+		for i, u := range units {
+			at := base + time.Duration(i)*t.perUnit
+			header := flv.AppendAudioHeader(nil, flv.Audio{Packet: flv.CodedFrames, Codec: t.codec})
+			r.feed(packager.NewMessage(packager.MessageAudio, wireMS(at), append(header, u...)))
+		}
+	}
+	return r.err
+}
+
+// time returns the time of an RTP timestamp on the receiver's timeline.
+func (t *rtpTrack) time(ts uint32, ntp time.Time, hasNTP bool) time.Duration {
+	r := t.receiver
+	now := time.Now()
+	if r.started.IsZero() {
+		r.started = now
+	}
+	if !t.seen {
+		t.seen, t.lastTS = true, ts
+		// Without a report the first packets of all tracks count as sent when
+		// they came.
+		t.offset = now.Sub(r.started)
+	}
+	t.ticks += int64(int32(ts - t.lastTS))
+	t.lastTS = ts
+	elapsed := time.Duration(t.ticks/t.rate)*time.Second + time.Duration(t.ticks%t.rate)*time.Second/time.Duration(t.rate)
+	if hasNTP && !t.byNTP && ntp.Year() > 1980 {
+		if !r.aligned {
+			r.aligned, r.origin = true, ntp.Add(-t.offset-elapsed)
+		}
+		exact := ntp.Sub(r.origin) - elapsed
+		if d := exact - t.offset; t.ticks == 0 || d > alignBy || d < -alignBy {
+			t.offset = exact
+		}
+		t.byNTP = true
+	}
+	return startMargin + t.offset + elapsed
+}
+
+// startMargin keeps the times of tracks that begin before the first packet
+// above zero.
+const startMargin = 10 * time.Second
+
+func wireMS(d time.Duration) uint32 { return uint32(d.Round(time.Millisecond).Milliseconds()) }
+
+// videoFrame queues a picture until its decode time is known.
+func (t *rtpTrack) videoFrame(pts time.Duration, units [][]byte) {
+	f := pendingFrame{pts: pts}
+	switch t.codec {
+	case flv.AVC, flv.HEVC:
+		f.payload = nalu.AppendLengthPrefixed(nil, units...)
+	default:
+		f.payload = units[0]
+	}
+	f.key = packager.IsKey(codecs[t.codec], f.payload)
+	t.pending = append(t.pending, f)
+	for _, dts := range t.clock.add(nil, pts) {
+		if len(t.pending) == 0 {
+			break
+		}
+		t.emit(dts, t.pending[0])
+		t.pending = t.pending[1:]
+	}
+	if len(t.pending) > maxPending {
+		t.pending = t.pending[1:]
+	}
+}
+
+// codecs are the packager's names for those that come by RTP.
+var codecs = map[flv.FourCC]packager.Codec{
+	flv.AVC: packager.CodecH264, flv.HEVC: packager.CodecH265, flv.AV1: packager.CodecAV1, flv.VP9: packager.CodecVP9,
+}
+
+func (t *rtpTrack) emit(dts time.Duration, f pendingFrame) {
+	v := flv.Video{FrameType: flv.InterFrame, Packet: flv.CodedFrames, Codec: t.codec}
+	if f.key {
+		v.FrameType = flv.KeyFrame
+	}
+	ms := wireMS(dts)
+	v.CompositionTime = int32(wireMS(f.pts) - ms)
+	if t.codec != flv.AVC && t.codec != flv.HEVC {
+		v.CompositionTime = 0
+	}
+	body := append(flv.AppendVideoHeader(make([]byte, 0, flv.MaxHeaderLen+len(f.payload)), v), f.payload...)
+	t.receiver.feed(packager.NewMessage(packager.MessageVideo, ms, body))
+}
+
+// finish hands over what is still held, at the end of the session.
+func (r *receiver) finish() {
+	for _, t := range r.tracks {
+		for i, f := range t.pending {
+			t.emit(max(t.clock.last+time.Duration(i+1)*max(t.clock.step, time.Millisecond), 0), f)
+		}
+		t.pending = nil
+	}
+	r.unpack.Flush()
+	r.drain()
+}
+
+func (r *receiver) feed(m packager.Message) {
+	_ = r.unpack.Handle(m) // it counts what it refuses
+	r.drain()
+}
+
+func (r *receiver) drain() {
+	for ev, ok := r.unpack.Poll(); ok; ev, ok = r.unpack.Poll() {
+		var err error
+		switch ev.Kind {
+		case packager.EventTracks:
+			err = r.sink.SetTracks(ev.Tracks)
+		case packager.EventSample:
+			err = r.sink.WriteSample(ev.Sample)
+		}
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("stream refused: %w", err)
+		}
+	}
+}
