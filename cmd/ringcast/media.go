@@ -9,14 +9,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
 	"github.com/ringcast/ringcast/config"
 	"github.com/ringcast/ringcast/ingest"
 	"github.com/ringcast/ringcast/ingest/file"
 	"github.com/ringcast/ringcast/ingest/flv"
 	"github.com/ringcast/ringcast/ingest/rtmp"
+	rtspin "github.com/ringcast/ringcast/ingest/rtsp"
 	"github.com/ringcast/ringcast/packager"
 	flvout "github.com/ringcast/ringcast/playout/flv"
 	"github.com/ringcast/ringcast/playout/hls"
+	rtspout "github.com/ringcast/ringcast/playout/rtsp"
 	"github.com/ringcast/ringcast/playout/station"
 )
 
@@ -37,6 +42,7 @@ type media struct {
 	station  *station.Station
 	hls      *hls.Server
 	flv      *flvout.Server
+	rtsp     *rtspout.Server
 
 	rtmpListener net.Listener
 
@@ -60,7 +66,32 @@ func newMedia(n *node) (*media, error) {
 	settings.Grace, settings.StallAfter = c.Ingest.GracePeriod, c.Ingest.StallAfter
 	settings.Segmentation = packager.Segmentation{Min: c.HLS.SegmentMin, Target: c.HLS.TargetDuration, Part: c.HLS.PartDuration}
 	m.registry = ingest.NewRegistry(settings, m.station, n.log.With("component", "ingest"))
-	return m, nil
+	return m, m.startRTSP(n)
+}
+
+// startRTSP opens the RTSP server, which serves readers and takes publishers.
+func (m *media) startRTSP(n *node) error {
+	if n.rtsp == nil {
+		return nil
+	}
+	publisher := recorder{rtspin.Publisher{Registry: m.registry}}
+	m.rtsp = rtspout.New(rtspout.DefaultConfig(), n.rtsp, publisher, n.log.With("component", "rtsp"))
+	if err := m.rtsp.Start(); err != nil {
+		return fmt.Errorf("rtsp: %w", err)
+	}
+	m.station.AddSink(m.rtsp.Sink)
+	return nil
+}
+
+// recorder fits the publishers' side of RTSP to the server's.
+type recorder struct{ rtspin.Publisher }
+
+func (r recorder) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (rtspout.Recording, *base.Response) {
+	recording, refusal := r.Publisher.Announce(ctx, path)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return recording, nil
 }
 
 // addOutputs makes the outputs that each stream of the station gets.
@@ -79,6 +110,9 @@ func (m *media) addOutputs(n *node, c *config.Config) {
 // viewers counts the readers of a stream by protocol.
 func (m *media) viewers(path string) map[string]int {
 	v := make(map[string]int)
+	if m.rtsp != nil {
+		v["rtsp"] = m.rtsp.Readers(path)
+	}
 	if m.hls != nil {
 		v["hls"], v["flv"] = m.hls.Viewers(path), m.flv.Viewers(path)
 	}
@@ -118,6 +152,8 @@ func newSource(s config.Stream) (ingest.Source, error) {
 		return flv.Source{URL: s.Source}, nil
 	case "rtmp":
 		return rtmp.Source{URL: s.Source}, nil
+	case "rtsp":
+		return rtspin.Source{URL: s.Source}, nil
 	}
 	if s.Source != "" {
 		return nil, fmt.Errorf("%s cannot be fetched by this build", config.PublicSource(s.Source))
@@ -140,10 +176,14 @@ func (m *media) configured() []config.Stream { return m.wanted }
 
 // servers run until the very end.
 func (m *media) servers() []part {
-	return []part{{"registry", func(context.Context) error {
+	parts := []part{{"registry", func(context.Context) error {
 		defer close(m.registryDone)
 		return m.registry.Run(m.registryContext)
 	}}}
+	if m.rtsp != nil {
+		parts = append(parts, part{"rtsp", m.rtsp.Run})
+	}
+	return parts
 }
 
 // feeds run until the node begins to stop.
