@@ -161,7 +161,7 @@ function seconds(n) { return Number.isFinite(n) ? n.toFixed(2) + ' s' : '–'; }
 
 function showNumbers() {
   const q = video.getVideoPlaybackQuality ? video.getVideoPlaybackQuality() : { totalVideoFrames: 0, droppedVideoFrames: 0 };
-  $('latency').textContent = seconds(state.latency);
+  $('latency').textContent = Number.isFinite(state.latency) ? seconds(state.latency) : state.started ? 'unknown' : '–';
   $('buffered').textContent = seconds(ahead());
   $('speed').textContent = '×' + video.playbackRate.toFixed(2);
   $('frames').textContent = q.totalVideoFrames;
