@@ -4,11 +4,11 @@ import (
 	"errors"
 	"net/url"
 	"sync"
-	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/ringcast/ringcast/ingest"
@@ -61,22 +61,30 @@ type Recording struct {
 func (r *Recording) Record(session *gortsplib.ServerSession) error {
 	for m, t := range r.receiver.tracks {
 		session.OnPacketRTP(m, t.format, func(p *rtp.Packet) {
-			ntp, ok := session.PacketNTP(m, p)
-			if err := r.packet(m, p, ntp, ok); err != nil {
+			if err := r.packet(m, p); err != nil {
 				session.Close()
 			}
 		})
+		session.OnPacketRTCP(m, func(p rtcp.Packet) { r.report(m, p) })
 	}
 	return nil
 }
 
-func (r *Recording) packet(m *description.Media, p *rtp.Packet, ntp time.Time, ok bool) error {
+func (r *Recording) report(m *description.Media, p rtcp.Packet) {
+	if sr, ok := p.(*rtcp.SenderReport); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.receiver.report(m, sr)
+	}
+}
+
+func (r *Recording) packet(m *description.Media, p *rtp.Packet) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil
 	}
-	return r.receiver.packet(m, p, ntp, ok)
+	return r.receiver.packet(m, p)
 }
 
 // Close ends the publication.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/ringcast/ringcast/ingest"
@@ -14,6 +15,7 @@ import (
 	"github.com/ringcast/ringcast/packager/flv"
 	"github.com/ringcast/ringcast/packager/h264"
 	"github.com/ringcast/ringcast/packager/h265"
+	"github.com/ringcast/ringcast/packager/mp3"
 	"github.com/ringcast/ringcast/packager/nalu"
 	"github.com/ringcast/ringcast/packager/opus"
 )
@@ -21,9 +23,12 @@ import (
 // errNoTracks means that nothing of what is offered can be carried.
 var errNoTracks = errors.New("no track in a format that can be carried")
 
-// alignBy is how far a sender report may move a track that was aligned by
-// arrival.
-const alignBy = 200 * time.Millisecond
+const (
+	// alignBy is how far off a track must be for a sender report to move it
+	// at once; alignStep is how far it moves with each packet otherwise.
+	alignBy   = 200 * time.Millisecond
+	alignStep = 500 * time.Microsecond
+)
 
 // maxPending bounds the pictures that wait for their decode time.
 const maxPending = maxReorder + 1
@@ -54,10 +59,15 @@ type rtpTrack struct {
 	lastTS  uint32
 	ticks   int64
 	offset  time.Duration // receiver time of tick 0
-	byNTP   bool
+	fresh   bool          // no packet was placed yet
 	clock   dtsClock
 	pending []pendingFrame
 	perUnit time.Duration
+
+	// The last sender report.
+	reported  bool
+	reportTS  uint32
+	reportNTP time.Time
 }
 
 type pendingFrame struct {
@@ -232,14 +242,13 @@ func (t *rtpTrack) configH265(vps, sps, pps []byte) []byte {
 	return c.Append(nil)
 }
 
-// packet takes the next packet of a media. ntp is the sender's wall clock of
-// the packet, if a sender report has told it. Malformed packets are ignored.
-func (r *receiver) packet(m *description.Media, p *rtp.Packet, ntp time.Time, hasNTP bool) error {
+// packet takes the next packet of a media. Malformed packets are ignored.
+func (r *receiver) packet(m *description.Media, p *rtp.Packet) error {
 	t := r.tracks[m]
 	if t == nil || r.err != nil {
 		return r.err
 	}
-	base := t.time(p.Timestamp, ntp, hasNTP)
+	base := t.time(p.Timestamp)
 	units, err := t.decode(p)
 	if err != nil || len(units) == 0 {
 		return nil // incomplete yet, or lost in part
@@ -247,24 +256,35 @@ func (r *receiver) packet(m *description.Media, p *rtp.Packet, ntp time.Time, ha
 	if t.video {
 		t.videoFrame(base, units)
 	} else {
-		for i, u := range units {
-			at := base + time.Duration(i)*t.perUnit
+		at := base
+		for _, u := range units {
 			header := flv.AppendAudioHeader(nil, flv.Audio{Packet: flv.CodedFrames, Codec: t.codec})
 			r.feed(packager.NewMessage(packager.MessageAudio, wireMS(at), append(header, u...)))
+			at += t.duration(u)
 		}
 	}
 	return r.err
 }
 
+// duration returns the duration of an audio unit, for packets with several.
+func (t *rtpTrack) duration(unit []byte) time.Duration {
+	if t.codec == flv.MP3 {
+		if h, err := mp3.ParseHeader(unit); err == nil {
+			return time.Duration(h.Samples) * time.Second / time.Duration(h.SampleRate)
+		}
+	}
+	return t.perUnit
+}
+
 // time returns the time of an RTP timestamp on the receiver's timeline.
-func (t *rtpTrack) time(ts uint32, ntp time.Time, hasNTP bool) time.Duration {
+func (t *rtpTrack) time(ts uint32) time.Duration {
 	r := t.receiver
 	now := time.Now()
 	if r.started.IsZero() {
 		r.started = now
 	}
 	if !t.seen {
-		t.seen, t.lastTS = true, ts
+		t.seen, t.fresh, t.lastTS = true, true, ts
 		// Without a report the first packets of all tracks count as sent when
 		// they came.
 		t.offset = now.Sub(r.started)
@@ -272,18 +292,45 @@ func (t *rtpTrack) time(ts uint32, ntp time.Time, hasNTP bool) time.Duration {
 	t.ticks += int64(int32(ts - t.lastTS))
 	t.lastTS = ts
 	elapsed := time.Duration(t.ticks/t.rate)*time.Second + time.Duration(t.ticks%t.rate)*time.Second/time.Duration(t.rate)
-	if hasNTP && !t.byNTP && ntp.Year() > 1980 {
-		if !r.aligned {
-			r.aligned, r.origin = true, ntp.Add(-t.offset-elapsed)
-		}
-		exact := ntp.Sub(r.origin) - elapsed
-		if d := exact - t.offset; t.ticks == 0 || d > alignBy || d < -alignBy {
-			t.offset = exact
-		}
-		t.byNTP = true
-	}
+	t.align(ts, elapsed)
 	return startMargin + t.offset + elapsed
 }
+
+// align moves the track to where the sender's reports put it: at once if it
+// has not begun or is far off, else by little steps that nobody notices.
+func (t *rtpTrack) align(ts uint32, elapsed time.Duration) {
+	r := t.receiver
+	if !t.reported {
+		return
+	}
+	ticks := int64(int32(ts - t.reportTS))
+	ntp := t.reportNTP.Add(time.Duration(ticks * int64(time.Second) / t.rate))
+	if !r.aligned {
+		r.aligned, r.origin = true, ntp.Add(-t.offset-elapsed)
+	}
+	exact := ntp.Sub(r.origin) - elapsed
+	d := exact - t.offset
+	if t.fresh || d > alignBy || d < -alignBy {
+		t.offset = exact
+	} else {
+		t.offset += min(max(d, -alignStep), alignStep)
+	}
+	t.fresh = false
+}
+
+// report takes a sender report: the sender's wall clock at an RTP timestamp.
+func (r *receiver) report(m *description.Media, sr *rtcp.SenderReport) {
+	t := r.tracks[m]
+	if t == nil || sr.NTPTime>>32 < ntpEpoch {
+		return // cameras without a clock report 0, or the time since they started
+	}
+	seconds, fraction := int64(sr.NTPTime>>32)-ntpEpoch, int64(sr.NTPTime&0xffffffff)
+	t.reported, t.reportTS = true, sr.RTPTime
+	t.reportNTP = time.Unix(seconds, (fraction*int64(time.Second)+1<<31)>>32)
+}
+
+// ntpEpoch is 1900, from which NTP counts, in seconds before 1970.
+const ntpEpoch = 2208988800
 
 // startMargin keeps the times of tracks that begin before the first packet
 // above zero.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/ringcast/ringcast/ingest"
@@ -60,12 +61,18 @@ func (s Source) Run(ctx context.Context, sink ingest.Sink) error {
 			return fmt.Errorf("setup: %w", err)
 		}
 		client.OnPacketRTP(m, t.format, func(p *rtp.Packet) {
-			ntp, ok := client.PacketNTP(m, p)
 			mu.Lock()
 			defer mu.Unlock()
-			if err := r.packet(m, p, ntp, ok); err != nil && failure == nil {
+			if err := r.packet(m, p); err != nil && failure == nil {
 				failure = err
 				go client.Close() // it waits for this callback
+			}
+		})
+		client.OnPacketRTCP(m, func(p rtcp.Packet) {
+			if sr, ok := p.(*rtcp.SenderReport); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				r.report(m, sr)
 			}
 		})
 	}

@@ -42,8 +42,16 @@ type packet struct {
 // the file's order.
 func packets(t *testing.T, file string, input ...string) map[string][]packet {
 	t.Helper()
-	args := append([]string{"-v", "error"}, input...)
-	args = append(args, "-show_entries", "packet=codec_type,pts_time,dts_time,size,flags", "-of", "json", file)
+	args := append(append([]string{"-v", "error"}, input...), packetFields...)
+	return parsePackets(t, tool(t, time.Minute, "ffprobe", append(args, file)...))
+}
+
+// packetFields are the arguments that make ffprobe list packets.
+var packetFields = []string{"-show_entries", "packet=codec_type,pts_time,dts_time,size,flags", "-of", "json"}
+
+// parsePackets reads what ffprobe prints.
+func parsePackets(t *testing.T, listing []byte) map[string][]packet {
+	t.Helper()
 	var probe struct {
 		Packets []struct {
 			CodecType string `json:"codec_type"`
@@ -53,7 +61,7 @@ func packets(t *testing.T, file string, input ...string) map[string][]packet {
 			Flags     string
 		}
 	}
-	if err := json.Unmarshal(tool(t, time.Minute, "ffprobe", args...), &probe); err != nil {
+	if err := json.Unmarshal(listing, &probe); err != nil {
 		t.Fatal(err)
 	}
 	found := make(map[string][]packet)
@@ -74,22 +82,30 @@ func milliseconds(s string) float64 {
 
 // samePackets checks that got has every packet of want with the same times,
 // but for one constant offset, which it returns. The tolerance is what
-// millisecond timestamps cost.
-func samePackets(t *testing.T, kind string, want, got []packet, dts bool) (offset float64) {
+// millisecond timestamps cost. Up to unsent packets may be missing at the end.
+// ffprobe gives the first picture of an RTSP stream no time; it counts all the
+// same.
+func samePackets(t *testing.T, kind string, want, got []packet, dts bool, unsent int) (offset float64) {
 	t.Helper()
-	if len(got) != len(want) || len(want) == 0 {
+	if len(got) < len(want) && len(got) >= len(want)-unsent {
+		want = want[:len(got)]
+	}
+	if len(got) != len(want) || len(want) < 2 {
 		t.Errorf("%s: %d packets of %d arrived", kind, len(got), len(want))
 		return math.NaN()
 	}
 	const tolerance = 1.01
-	offset = got[0].PTS - want[0].PTS
+	offset = got[1].PTS - want[1].PTS
 	worst, bad := 0.0, 0
 	for i := range want {
 		d := math.Abs(got[i].PTS - want[i].PTS - offset)
 		if dts {
 			d = max(d, math.Abs(got[i].DTS-want[i].DTS-offset))
 		}
-		if worst = max(worst, d); d > tolerance {
+		if i == 0 && math.IsNaN(got[i].PTS) {
+			continue
+		}
+		if worst = max(worst, d); !(d <= tolerance) {
 			if bad++; bad <= 3 {
 				t.Errorf("%s packet %d: DTS %.3f PTS %.3f ms, want %.3f and %.3f (offset %.3f)", kind, i,
 					got[i].DTS-offset, got[i].PTS-offset, want[i].DTS, want[i].PTS, offset)
@@ -105,9 +121,16 @@ func samePackets(t *testing.T, kind string, want, got []packet, dts bool) (offse
 func pictures(t *testing.T, file string, input ...string) []string {
 	t.Helper()
 	args := append([]string{"-v", "error"}, input...)
-	args = append(args, "-i", file, "-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-")
+	args = append(append(append(args, "-i", file), pictureSums...), "-")
+	return parseSums(string(tool(t, time.Minute, "ffmpeg", args...)))
+}
+
+// pictureSums are the arguments that make ffmpeg print the MD5 of each picture.
+var pictureSums = []string{"-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5"}
+
+func parseSums(text string) []string {
 	var sums []string
-	lines := bufio.NewScanner(strings.NewReader(string(tool(t, time.Minute, "ffmpeg", args...))))
+	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
 		if fields := strings.Split(lines.Text(), ","); len(fields) == 6 && !strings.HasPrefix(lines.Text(), "#") {
 			sums = append(sums, strings.TrimSpace(fields[5]))

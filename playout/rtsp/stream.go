@@ -199,7 +199,7 @@ func (st *stream) writeUDP(u *unit) {
 // remember keeps the units since the last key frame.
 func (st *stream) remember(u *unit, s packager.Sample) {
 	_, hasVideo := st.lanes[packager.TrackVideo]
-	restart := u.track == packager.TrackVideo && u.key || !hasVideo && s.DTS-st.cacheStart > time.Second
+	restart := u.track == packager.TrackVideo && u.key || !hasVideo && (len(st.cache) == 0 || s.DTS-st.cacheStart > time.Second)
 	if restart || st.cacheSize > cacheBytes || s.DTS-st.cacheStart > cacheTime {
 		st.cache, st.cacheSize, st.cacheStart = nil, 0, s.DTS
 		if !restart {
