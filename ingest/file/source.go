@@ -51,6 +51,10 @@ func New(name string, loop bool) (*Source, error) {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".flv":
 		s.open = func() (reader, error) { return open(name, newFLVReader) }
+	case ".mp4", ".m4v", ".mov":
+		s.open = func() (reader, error) { return demux(openMP4(name)) }
+	case ".ts", ".m2ts":
+		s.open = func() (reader, error) { return demux(openTS(name)) }
 	default:
 		return nil, fmt.Errorf("file %q has an extension that cannot be played", name)
 	}
@@ -63,6 +67,13 @@ func open(name string, read func(io.ReadCloser) reader) (reader, error) {
 		return nil, fmt.Errorf("open stream file: %w", err)
 	}
 	return read(f), nil
+}
+
+func demux(d demuxer, err error) (reader, error) {
+	if err != nil {
+		return nil, err
+	}
+	return newDemuxReader(d), nil
 }
 
 // Run plays the file to its end, or for ever if it loops.

@@ -135,3 +135,31 @@ func (c Config) AppendADTS(b []byte, n int) ([]byte, error) {
 		byte((c.CoreType-1)<<6|index<<2|c.ChannelConfig>>2),
 		byte(c.ChannelConfig&3<<6|size>>11), byte(size>>3), byte(size&7<<5|0x1f), 0xfc), nil
 }
+
+// ADTS is the header of an ADTS frame (ISO/IEC 13818-7 section 6.2).
+type ADTS struct {
+	// Config is the AudioSpecificConfig that the header amounts to.
+	Config []byte
+	// Header is the length of the header, Size that of the whole frame.
+	Header, Size int
+	// SampleRate is in hertz, Samples the number of samples of the frame.
+	SampleRate, Samples int
+}
+
+// ParseADTS reads the header at the start of b.
+func ParseADTS(b []byte) (ADTS, error) {
+	if len(b) < ADTSHeaderLen || b[0] != 0xff || b[1]&0xf6 != 0xf0 {
+		return ADTS{}, ErrADTS
+	}
+	object, index, channels := b[2]>>6+1, b[2]>>2&15, b[2]&1<<2|b[3]>>6
+	h := ADTS{Header: ADTSHeaderLen, Size: int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5]>>5), Samples: 1024 * (int(b[6]&3) + 1)}
+	if b[1]&1 == 0 {
+		h.Header += 2 // a checksum
+	}
+	if int(index) >= len(rates) || h.Size < h.Header {
+		return ADTS{}, ErrADTS
+	}
+	h.SampleRate = rates[index]
+	h.Config = []byte{object<<3 | index>>1, index<<7 | channels<<3}
+	return h, nil
+}
