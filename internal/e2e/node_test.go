@@ -39,12 +39,14 @@ func run(m *testing.M) int {
 
 // node is a running ringcast process.
 type node struct {
-	cmd     *exec.Cmd
-	log     *lockedBuffer
-	HTTP    string
-	RTMP    string
-	Streams []struct{ Name, HLS, RTSP, FLV string }
-	exited  chan struct{}
+	cmd  *exec.Cmd
+	log  *lockedBuffer
+	HTTP string
+	RTMP string
+	// PublishKey is the key that the node made.
+	PublishKey string
+	Streams    []struct{ Name, HLS, RTSP, FLV string }
+	exited     chan struct{}
 }
 
 // lockedBuffer is a bytes.Buffer for two goroutines.
@@ -70,7 +72,12 @@ func (b *lockedBuffer) String() string {
 // node must stop by itself, cleanly and in time.
 func startNode(t *testing.T, args ...string) *node {
 	t.Helper()
-	args = append(args, "--json", "--rtmp-listen", "127.0.0.1:0", "--rtsp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+	return startNodeArgs(t, append(args, "--json", "--rtmp-listen", "127.0.0.1:0", "--rtsp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")...)
+}
+
+// startNodeArgs is startNode with just these arguments, --json among them.
+func startNodeArgs(t *testing.T, args ...string) *node {
+	t.Helper()
 	n := &node{cmd: exec.Command(binary, args...), log: &lockedBuffer{}, exited: make(chan struct{})}
 	n.cmd.Stderr = n.log
 	n.cmd.Dir = t.TempDir()
@@ -105,10 +112,11 @@ func (n *node) read(out io.Reader, ready chan<- bool) {
 		var line struct {
 			Ready      bool
 			HTTP, RTMP string
+			PublishKey string
 			Streams    []struct{ Name, HLS, RTSP, FLV string }
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Ready {
-			n.HTTP, n.RTMP, n.Streams = line.HTTP, line.RTMP, line.Streams
+			n.HTTP, n.RTMP, n.PublishKey, n.Streams = line.HTTP, line.RTMP, line.PublishKey, line.Streams
 			ready <- true
 		}
 	}
