@@ -84,12 +84,9 @@ func (s *stream) codec(id packager.TrackID) packager.Codec {
 func (s *stream) writeSample(sample packager.Sample) {
 	t := sampleTag(sample, s.codec(sample.Track))
 	hasVideo := s.codec(packager.TrackVideo) != packager.CodecUnknown
-	switch {
-	case t.key || !hasVideo:
+	if t.key || !hasVideo {
 		// Without video every unit is a place to begin at; no past is kept.
 		s.group, s.bytes = nil, 0
-	case len(s.group) == 0:
-		t.payload = sample.Payload // nothing to begin with yet
 	}
 	if hasVideo && (t.key || len(s.group) > 0) {
 		s.group = append(s.group, t)
