@@ -1,0 +1,80 @@
+package rtmfp
+
+import (
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// Instant is a time of the protocol clock.
+type Instant = reliability.Time
+
+// EventKind says what happened.
+type EventKind uint8
+
+// The events, with the fields of Event that they set.
+const (
+	// SessionOpened: Session is open, opened by either end.
+	SessionOpened EventKind = iota + 1
+	// SessionFailed: Session did not open; Err says why.
+	SessionFailed
+	// SessionClosed: Session has ended, with all its flows; Err is nil if
+	// this end closed it.
+	SessionClosed
+	// FlowOpened: the far end opened Recv. The application looks at its
+	// metadata and may reject it.
+	FlowOpened
+	// MessageReceived: Data came complete on Recv. It belongs to the
+	// receiver of the event.
+	MessageReceived
+	// FlowEnded: nothing more will come on Recv.
+	FlowEnded
+	// FlowRejected: the far end refused Send with Code.
+	FlowRejected
+	// FlowCompleted: everything written to Send before its Close has been
+	// acknowledged or abandoned.
+	FlowCompleted
+	// FlowWritable: the queue of Send, which had been full, has drained to a
+	// half.
+	FlowWritable
+	// HelloForOther: Hello asks for an endpoint that is not this one. An
+	// introducer that knows it calls Introduce or Redirect.
+	HelloForOther
+	// AddressChanged: the far end of Session has moved.
+	AddressChanged
+)
+
+// Event is something that happened in an endpoint.
+type Event struct {
+	Kind    EventKind
+	Session *Session
+	Send    *SendFlow
+	Recv    *RecvFlow
+	Data    []byte
+	// Skipped tells of MessageReceived that messages sent before it were
+	// abandoned or are still missing.
+	Skipped bool
+	Code    uint64
+	Err     error
+	Hello   Hello
+}
+
+// Hello is somebody's wish to reach an endpoint.
+type Hello struct {
+	EPD  []byte
+	Tag  []byte
+	From wire.Address
+}
+
+// PollEvent returns the next event.
+func (e *Endpoint) PollEvent() (Event, bool) {
+	if e.eventHead == len(e.events) {
+		e.events, e.eventHead = e.events[:0], 0
+		return Event{}, false
+	}
+	event := e.events[e.eventHead]
+	e.events[e.eventHead] = Event{}
+	e.eventHead++
+	return event, true
+}
+
+func (e *Endpoint) emit(event Event) { e.events = append(e.events, event) }

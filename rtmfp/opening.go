@@ -1,0 +1,294 @@
+package rtmfp
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// opening is what an initiator keeps until its session is open.
+type opening struct {
+	epd        []byte
+	tag        []byte
+	giveUp     Instant
+	candidates []candidate
+	redirected int  // candidates that came by redirect
+	busy       bool // slow work is being done
+
+	keying        InitiatorKeying
+	cookie        []byte
+	cookieChanged bool
+	next          Instant // when the IIKeying is sent again
+	interval      time.Duration
+	early         []early // packets that overtook the RIKeying
+}
+
+// candidate is an address at which the endpoint may be.
+type candidate struct {
+	addr     netip.AddrPort
+	next     Instant
+	interval time.Duration
+}
+
+type early struct {
+	from, to netip.AddrPort
+	data     []byte
+}
+
+// Open opens a session with the endpoint that epd selects, trying all the
+// candidates. If there is an open one already, it is returned. Otherwise the
+// result is a session that is opening; SessionOpened or SessionFailed tells
+// what came of it, the latter with a *MergedError if it has become another
+// session.
+func (e *Endpoint) Open(now Instant, epd []byte, candidates []netip.AddrPort) (*Session, error) {
+	if s := e.SessionByEPD(epd); s != nil {
+		return s, nil
+	}
+	if e.Sessions() >= e.params.Sessions {
+		return nil, ErrLimit
+	}
+	s := e.newSession(StateIHelloSent)
+	s.initiator = true
+	s.opening = &opening{epd: bytes.Clone(epd), tag: e.random(tagSize), giveUp: now.Add(openTimeout), next: reliability.Never}
+	for _, addr := range candidates {
+		s.opening.candidates = append(s.opening.candidates, candidate{addr: addr, next: now, interval: helloFirst})
+	}
+	e.tags[string(s.opening.tag)] = s
+	e.openings = append(e.openings, s)
+	s.sendHellos(now)
+	s.rearm(now)
+	return s, nil
+}
+
+func (o *opening) deadline(state SessionState) Instant {
+	at := o.giveUp
+	if state == StateKeyingSent {
+		return min(at, o.next)
+	}
+	if o.busy {
+		return at
+	}
+	for i := range o.candidates {
+		at = min(at, o.candidates[i].next)
+	}
+	return at
+}
+
+func (s *Session) openingTimeout(now Instant) {
+	o := s.opening
+	switch {
+	case now >= o.giveUp:
+		s.fail(now, ErrTimeout)
+	case s.state == StateKeyingSent && now >= o.next:
+		s.sendKeying(now)
+	case s.state == StateIHelloSent && !o.busy:
+		s.sendHellos(now)
+	}
+}
+
+// minHello is the size of our IHello's plain packet: no answer of ours is
+// larger than the question, so that nobody can be made to multiply traffic.
+const minHello = 300
+
+// sendHellos sends an IHello to each candidate whose time has come.
+func (s *Session) sendHellos(now Instant) {
+	o := s.opening
+	for i := range o.candidates {
+		c := &o.candidates[i]
+		if c.next > now {
+			continue
+		}
+		c.next = now.Add(c.interval)
+		c.interval += helloGrowth
+		s.e.sendStartup(now, 0, c.addr, netip.AddrPort{}, func(b []byte) []byte {
+			b = wire.AppendIHello(b, wire.IHello{EPD: o.epd, Tag: o.tag})
+			for len(b) < minHello {
+				b = append(b, 0xff)
+			}
+			return b
+		})
+	}
+}
+
+// fail ends an opening.
+func (s *Session) fail(now Instant, err error) {
+	e := s.e
+	delete(e.tags, string(s.opening.tag))
+	if s.state == StateKeyingSent {
+		delete(e.sessions, s.rxID)
+		if e.identity[string(s.far.EPD)] == s {
+			delete(e.identity, string(s.far.EPD))
+		}
+	}
+	e.openings = slices.DeleteFunc(e.openings, func(o *Session) bool { return o == s })
+	s.setState(now, StateClosed)
+	e.timers.set(s, reliability.Never, true)
+	e.stats.SessionsFailed++
+	e.emit(Event{Kind: SessionFailed, Session: s, Err: err})
+}
+
+// handleRedirect takes other addresses for an opening (RFC 7016 section
+// 3.5.1.1.1).
+func (e *Endpoint) handleRedirect(now Instant, payload []byte, d *Datagram) {
+	c, err := wire.ParseRedirect(payload)
+	if err != nil {
+		e.stats.Malformed++
+		return
+	}
+	s := e.tags[string(c.TagEcho)]
+	if s == nil || s.state != StateIHelloSent {
+		return
+	}
+	if len(c.Destinations) == 0 {
+		c.Destinations = []wire.Address{{AddrPort: d.From}}
+	}
+	for _, dst := range c.Destinations {
+		s.addCandidate(now, dst.AddrPort)
+	}
+	s.sendHellos(now)
+	s.rearm(now)
+}
+
+func (s *Session) addCandidate(now Instant, addr netip.AddrPort) {
+	o := s.opening
+	known := slices.ContainsFunc(o.candidates, func(c candidate) bool { return c.addr == addr })
+	if known || o.redirected >= redirectThreshold || !sendable(addr) {
+		return
+	}
+	o.redirected++
+	o.candidates = append(o.candidates, candidate{addr: addr, next: now, interval: helloFirst})
+}
+
+// AddCandidates gives an opening more addresses to try.
+func (s *Session) AddCandidates(now Instant, addrs []netip.AddrPort) {
+	if s.state != StateIHelloSent {
+		return
+	}
+	for _, addr := range addrs {
+		s.addCandidate(now, addr)
+	}
+	s.sendHellos(now)
+	s.rearm(now)
+}
+
+// handleRHello goes on with an opening that an endpoint has answered.
+func (e *Endpoint) handleRHello(now Instant, payload []byte, d *Datagram) {
+	c, err := wire.ParseRHello(payload)
+	if err != nil {
+		e.stats.Malformed++
+		return
+	}
+	s := e.tags[string(c.TagEcho)]
+	if s == nil || s.state != StateIHelloSent || len(c.Cookie) == 0 || len(c.Cookie) > 1024 {
+		return
+	}
+	far, err := e.profile.Identify(bytes.Clone(c.Certificate))
+	if err != nil || !e.profile.Selects(s.opening.epd, far) || bytes.Equal(far.Certificate, e.self.Certificate) {
+		return
+	}
+	if other := e.identity[string(far.EPD)]; other != nil && other != s && (other.state == StateKeyingSent || other.state == StateOpen) {
+		s.fail(now, &MergedError{other})
+		return
+	}
+	keying, err := e.profile.Initiate(far, e.entropy)
+	if err != nil {
+		return
+	}
+	o := s.opening
+	o.keying, o.cookie = keying, bytes.Clone(c.Cookie)
+	s.far, s.addr, s.local = far, d.From, d.To
+	s.rxID = e.newSessionID()
+	delete(e.tags, string(o.tag))
+	e.sessions[s.rxID] = s
+	e.identity[string(far.EPD)] = s
+	s.setState(now, StateKeyingSent)
+	o.interval = helloFirst
+	s.sendKeying(now)
+	s.rearm(now)
+}
+
+// sendKeying sends the IIKeying, each time the same.
+func (s *Session) sendKeying(now Instant) {
+	o := s.opening
+	o.next = now.Add(o.interval)
+	o.interval += helloGrowth
+	s.e.sendStartup(now, 0, s.addr, s.local, func(b []byte) []byte {
+		return wire.AppendIIKeying(b, wire.IIKeying{
+			SessionID: s.rxID, CookieEcho: o.cookie, Certificate: s.e.self.Certificate, Component: o.keying.Component(),
+		}, o.keying.AppendSignature)
+	})
+}
+
+// handleWhileKeying takes a packet to a session that has no keys yet. What is
+// not under the default key may have overtaken the RIKeying.
+func (s *Session) handleWhileKeying(now Instant, d *Datagram, body []byte) {
+	kept := early{d.From, d.To, bytes.Clone(d.Data)}
+	if plain, ok := s.e.startup.Open(body); ok {
+		s.e.traceReceived(now, d, s.rxID, plain)
+		s.e.handleStartup(now, s, plain, d)
+		return
+	}
+	o := s.opening
+	if len(o.early) == maxEarly {
+		o.early = append(o.early[:0], o.early[1:]...)
+	}
+	o.early = append(o.early, kept)
+}
+
+// handleCookieChange takes a cookie for the address that we are seen from.
+func (s *Session) handleCookieChange(now Instant, payload []byte) {
+	c, err := wire.ParseCookieChange(payload)
+	o := s.opening
+	if err != nil || o.cookieChanged || !bytes.Equal(c.Old, o.cookie) || len(c.New) == 0 || len(c.New) > 1024 {
+		return
+	}
+	o.cookie, o.cookieChanged, o.interval = bytes.Clone(c.New), true, helloFirst
+	s.sendKeying(now)
+	s.rearm(now)
+}
+
+// handleRIKeying finishes an opening.
+func (s *Session) handleRIKeying(now Instant, payload []byte) {
+	c, err := wire.ParseRIKeying(payload)
+	if err != nil || s.opening.busy {
+		return
+	}
+	finish := s.opening.keying.Finish(bytes.Clone(c.Component), bytes.Clone(c.Signed), bytes.Clone(c.Signature))
+	s.opening.busy = true
+	id := c.SessionID
+	s.e.work(func() any { return outcome(finish()) }, func(now Instant, value any) {
+		if s.state != StateKeyingSent {
+			return
+		}
+		s.opening.busy = false
+		if r := value.(keyingOutcome); r.err == nil {
+			s.finishOpening(now, id, r.keys)
+		}
+	})
+}
+
+// keyingOutcome is what slow keying work results in.
+type keyingOutcome struct {
+	keys     Keys
+	response Response
+	err      error
+}
+
+func outcome(keys Keys, err error) keyingOutcome { return keyingOutcome{keys: keys, err: err} }
+
+func (s *Session) finishOpening(now Instant, id wire.SessionID, keys Keys) {
+	e := s.e
+	kept := s.opening.early
+	s.txID = id
+	e.openings = slices.DeleteFunc(e.openings, func(o *Session) bool { return o == s })
+	s.opened(now, keys)
+	for _, k := range kept {
+		if s.state == StateOpen {
+			e.handleDatagram(now, &Datagram{Data: k.data, From: k.from, To: k.to})
+		}
+	}
+}

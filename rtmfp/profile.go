@@ -1,0 +1,112 @@
+package rtmfp
+
+import (
+	"io"
+
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// Identity is an endpoint as its certificate shows it.
+type Identity struct {
+	// Certificate is the whole certificate as it was sent.
+	Certificate []byte
+	// EPD is the canonical endpoint discriminator, which selects this
+	// certificate and no other.
+	EPD []byte
+	// Fingerprint is the endpoint's name: the peer ID.
+	Fingerprint [32]byte
+}
+
+// Profile is a cryptography profile (RFC 7016 section 3.2): what certificates,
+// discriminators and keys are. Methods that return a function return slow work
+// that may run on any goroutine; all else is quick and is called by the core.
+type Profile interface {
+	// Self returns the endpoint's own identity.
+	Self() Identity
+	// SelectsSelf reports whether epd selects this endpoint.
+	SelectsSelf(epd []byte) bool
+	// Identify reads a far certificate. It fails if the certificate cannot
+	// key a session.
+	Identify(certificate []byte) (Identity, error)
+	// Selects reports whether epd selects an endpoint.
+	Selects(epd []byte, id Identity) bool
+	// Startup returns a key for the packets before a session has its own.
+	Startup() SessionKey
+	// Initiate begins to key a session with the endpoint far.
+	Initiate(far Identity, entropy io.Reader) (InitiatorKeying, error)
+	// Respond returns the work of keying a session that far initiates. signed
+	// and signature are those of the IIKeying. sign is called with the
+	// session's component and returns the signed portion of the RIKeying.
+	Respond(far Identity, component, signed, signature []byte, entropy io.Reader) func() (Response, error)
+}
+
+// InitiatorKeying is the initiator's side of keying one session.
+type InitiatorKeying interface {
+	// Component returns the initiator's session key component.
+	Component() []byte
+	// AppendSignature appends the signature over the parameters.
+	AppendSignature(b, parameters []byte) []byte
+	// Finish returns the work of keying the session with the responder's
+	// component. signed is the portion of the RIKeying that the signature
+	// covers.
+	Finish(component, signed, signature []byte) func() (Keys, error)
+}
+
+// Response is what a responder answers an IIKeying with.
+type Response struct {
+	Component []byte
+	// AppendSignature appends the signature over the signed portion of the
+	// RIKeying, which is given without the initiator's component.
+	AppendSignature func(b, portion []byte) []byte
+	Keys            Keys
+}
+
+// Keys are what a session is keyed with.
+type Keys struct {
+	Key SessionKey
+	// NearNonce and FarNonce are known to both ends, crosswise, and to
+	// nobody else: material for proofs.
+	NearNonce, FarNonce []byte
+}
+
+// SessionKey encrypts and decrypts the packets of one session. Not safe for
+// concurrent use.
+type SessionKey interface {
+	// Head returns how many bytes the next packet needs before its plain
+	// text.
+	Head() int
+	// Room returns the length of the largest plain packet that fits into a
+	// datagram of size bytes, the session ID counted.
+	Room(size int) int
+	// Seal encrypts a packet. b holds Head bytes to be filled in and then the
+	// plain packet. It appends padding and authentication to b and returns
+	// it; b has capacity for it.
+	Seal(b []byte) []byte
+	// Open decrypts b, all that follows the session ID, in place, and returns
+	// the plain packet with its padding. It reports false for what is forged,
+	// damaged or a repetition; then b may be spoiled and nothing else has
+	// happened.
+	Open(b []byte) (plain []byte, ok bool)
+	// Describe names the algorithms, for traces.
+	Describe() string
+}
+
+// Tracer is told of everything that passes. Arguments are borrowed for the
+// call.
+type Tracer interface {
+	// TracePacket tells of a plain packet that is sent or was received.
+	TracePacket(now Instant, p TracedPacket)
+	// TraceState tells of a session's change of state.
+	TraceState(now Instant, s *Session, from, to SessionState)
+}
+
+// TracedPacket is a packet as a tracer sees it.
+type TracedPacket struct {
+	Sent    bool
+	Far     wire.Address
+	Session wire.SessionID
+	// Plain is the decrypted packet, with padding if it was received.
+	Plain []byte
+	// Size is the length of the datagram in bytes.
+	Size int
+}

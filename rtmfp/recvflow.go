@@ -1,0 +1,364 @@
+package rtmfp
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+type recvState uint8
+
+const (
+	recvOpen     recvState = iota
+	recvRejected           // acknowledged to its end, but nothing is kept
+	recvComplete           // lingers, so that late repetitions do not open it again
+	recvClosed
+)
+
+// RecvFlow is a flow of messages from the far end of a session (RFC 7016
+// section 3.6.3).
+type RecvFlow struct {
+	// User is the application's own.
+	User any
+
+	s        *Session
+	id       wire.FlowID
+	state    recvState
+	metadata []byte
+	ret      *SendFlow
+	network  bool // deliver in network order
+
+	seen       wire.SequenceNumber // all up to it have come or never will
+	above      []wire.Range        // what has come above, with gaps
+	final      wire.SequenceNumber // 0 until known
+	buffer     []rxFragment        // in the order of their numbers
+	buffered   int
+	delivered  wire.SequenceNumber // last number of the last message delivered
+	code       uint64
+	shouldAck  bool
+	lastBlocks int // last window advertised; -1 at first
+	lingerEnd  Instant
+}
+
+type rxFragment struct {
+	sn   wire.SequenceNumber
+	kind wire.Fragmentation
+	data []byte
+}
+
+// fragmentOverhead is what a stored fragment costs beside its data, in bytes.
+const fragmentOverhead = 64
+
+// Session returns the flow's session.
+func (f *RecvFlow) Session() *Session { return f.s }
+
+// ID returns the flow's number.
+func (f *RecvFlow) ID() wire.FlowID { return f.id }
+
+// Metadata returns what the flow's sender says it is for. It must not be
+// changed.
+func (f *RecvFlow) Metadata() []byte { return f.metadata }
+
+// Return returns the flow of ours that this one answers, or nil.
+func (f *RecvFlow) Return() *SendFlow { return f.ret }
+
+// IsOpen reports whether messages may still come.
+func (f *RecvFlow) IsOpen() bool { return f.state == recvOpen && f.s.state == StateOpen }
+
+// SetNetworkOrder makes messages come as soon as they are complete, in
+// whatever order, instead of in the order of their sending.
+func (f *RecvFlow) SetNetworkOrder(network bool) { f.network = network }
+
+// Reject refuses the flow with a code for the application at the far end.
+func (f *RecvFlow) Reject(now Instant, code uint64) {
+	if f.state != recvOpen {
+		return
+	}
+	f.state, f.code = recvRejected, code
+	f.buffer, f.buffered = nil, 0
+	f.ackNow()
+	f.checkComplete(now)
+}
+
+func (f *RecvFlow) ackNow() {
+	f.shouldAck, f.s.ackNow = true, true
+	f.s.e.wake(f.s)
+}
+
+// acceptFlow makes the flow that a first chunk opens, or refuses it.
+func (s *Session) acceptFlow(now Instant, u *wire.UserData) *RecvFlow {
+	if len(s.recvFlows) >= maxRecvFlows {
+		s.e.stats.Refused++
+		return nil
+	}
+	f := &RecvFlow{s: s, id: u.FlowID, lastBlocks: -1, lingerEnd: reliability.Never}
+	s.recvFlows = append(s.recvFlows, f)
+	s.recvByID[f.id] = f
+	options, err := wire.ParseFlowOptions(u.Options)
+	f.metadata = bytes.Clone(options.Metadata)
+	refused := err != nil || options.Metadata == nil || options.Unsupported
+	if options.HasReturnFlow {
+		f.ret = s.sendByID[options.ReturnFlow]
+		refused = refused || f.ret == nil || f.ret.state != flowOpen
+	}
+	s.ackNow = true
+	if refused {
+		f.Reject(now, 0)
+		return f
+	}
+	s.e.emit(Event{Kind: FlowOpened, Session: s, Recv: f})
+	return f
+}
+
+// handleData takes a fragment (RFC 7016 section 3.6.3.2).
+func (f *RecvFlow) handleData(now Instant, u *wire.UserData) {
+	f.shouldAck = true
+	s := f.s
+	fresh := !f.has(u.SequenceNumber)
+	if f.state == recvOpen && u.Options != nil && f.lastBlocks >= 0 {
+		if o, err := wire.ParseFlowOptions(u.Options); err != nil || o.Unsupported {
+			f.Reject(now, 0)
+		}
+	}
+	if f.state != recvOpen || f.lastBlocks >= 0 && f.lastBlocks < 2 || u.Abandoned || len(f.above) > 0 || !fresh {
+		s.ackNow = true
+	}
+	if fresh && f.final != 0 && u.SequenceNumber > f.final {
+		return // beyond the end: undefined, so dropped
+	}
+	if fresh && u.Final && f.final == 0 {
+		f.final, s.ackNow = u.SequenceNumber, true
+	}
+	if fresh && f.state == recvOpen && !u.Abandoned && !f.store(u) {
+		f.skipTo(u.ForwardSequenceNumber)
+		s.ackNow = true
+		return // no room: it must come again
+	}
+	f.skipTo(u.ForwardSequenceNumber)
+	if !f.insert(u.SequenceNumber) && fresh {
+		f.unstore(u.SequenceNumber)
+	}
+	if len(f.above) > 0 || f.buffered+1024 > s.e.params.ReceiveBuffer {
+		s.ackNow = true
+	}
+	if !s.ackNow && s.delayedAck == reliability.Never {
+		s.delayedAck = now.Add(delayedAck)
+		s.rearm(now)
+	}
+	f.deliver()
+	f.checkComplete(now)
+}
+
+// has reports whether a number has come or never will.
+func (f *RecvFlow) has(sn wire.SequenceNumber) bool {
+	if sn <= f.seen {
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(f.above, sn, func(r wire.Range, sn wire.SequenceNumber) int {
+		if r.To < sn {
+			return -1
+		}
+		return 1
+	})
+	return i < len(f.above) && f.above[i].From <= sn
+}
+
+// skipTo notes that nothing up to sn is missing any more.
+func (f *RecvFlow) skipTo(sn wire.SequenceNumber) {
+	if sn > f.seen {
+		f.seen = sn
+		f.merge()
+	}
+}
+
+// merge takes up what now touches the contiguous part.
+func (f *RecvFlow) merge() {
+	n := 0
+	for n < len(f.above) && f.above[n].From <= f.seen+1 {
+		f.seen = max(f.seen, f.above[n].To)
+		n++
+	}
+	f.above = slices.Delete(f.above, 0, n)
+}
+
+// insert notes that a number has come. It reports false if there are too many
+// gaps to keep account of it.
+func (f *RecvFlow) insert(sn wire.SequenceNumber) bool {
+	if sn <= f.seen {
+		return true
+	}
+	if sn == f.seen+1 {
+		f.seen = sn
+		f.merge()
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(f.above, sn, func(r wire.Range, sn wire.SequenceNumber) int {
+		if r.To+1 < sn {
+			return -1
+		}
+		return 1
+	})
+	switch {
+	case i < len(f.above) && f.above[i].From <= sn+1:
+		r := &f.above[i]
+		r.From, r.To = min(r.From, sn), max(r.To, sn)
+		if i+1 < len(f.above) && f.above[i+1].From <= r.To+1 {
+			r.To = f.above[i+1].To
+			f.above = slices.Delete(f.above, i+1, i+2)
+		}
+	case len(f.above) >= maxRanges:
+		return false
+	default:
+		f.above = slices.Insert(f.above, i, wire.Range{From: sn, To: sn})
+	}
+	return true
+}
+
+// store keeps a fragment. It reports false when there is no room.
+func (f *RecvFlow) store(u *wire.UserData) bool {
+	limit := f.s.e.params.ReceiveBuffer
+	if u.SequenceNumber == f.seen+1 {
+		// The one that is waited for gets in as long as it can do any good.
+		limit *= 2
+	}
+	if f.buffered+len(u.Data)+fragmentOverhead > limit {
+		f.s.e.stats.Refused++
+		return false
+	}
+	fr := rxFragment{u.SequenceNumber, u.Fragmentation, bytes.Clone(u.Data)}
+	f.buffered += len(fr.data) + fragmentOverhead
+	if n := len(f.buffer); n == 0 || f.buffer[n-1].sn < fr.sn {
+		f.buffer = append(f.buffer, fr)
+		return true
+	}
+	f.buffer = slices.Insert(f.buffer, f.find(fr.sn), fr)
+	return true
+}
+
+func (f *RecvFlow) find(sn wire.SequenceNumber) int {
+	i, _ := slices.BinarySearchFunc(f.buffer, sn, func(r rxFragment, sn wire.SequenceNumber) int {
+		if r.sn < sn {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+func (f *RecvFlow) unstore(sn wire.SequenceNumber) {
+	if i := f.find(sn); i < len(f.buffer) && f.buffer[i].sn == sn {
+		f.drop(i, 1)
+	}
+}
+
+// drop forgets n fragments of the buffer from the i-th on.
+func (f *RecvFlow) drop(i, n int) {
+	for _, fr := range f.buffer[i : i+n] {
+		f.buffered -= len(fr.data) + fragmentOverhead
+	}
+	f.buffer = slices.Delete(f.buffer, i, i+n)
+}
+
+// deliver hands over the messages that are complete and whose turn it is.
+func (f *RecvFlow) deliver() {
+	for i := 0; i < len(f.buffer); {
+		head := f.buffer[i]
+		if head.sn > f.seen && !f.network {
+			return
+		}
+		n, complete := f.segment(i)
+		last := f.buffer[i+n-1].sn
+		switch {
+		case complete:
+			f.handOver(i, n)
+		case head.kind != wire.Begin && head.sn <= f.seen:
+			f.drop(i, n) // its beginning never came and never will
+		case head.kind == wire.Begin && last < f.seen:
+			f.drop(i, n) // what should follow has been given up
+		case f.network:
+			i += n
+		default:
+			return
+		}
+	}
+}
+
+// segment returns how many fragments from the i-th on belong together, and
+// whether they are a whole message.
+func (f *RecvFlow) segment(i int) (n int, complete bool) {
+	head := f.buffer[i]
+	if head.kind == wire.Whole || head.kind == wire.End {
+		return 1, head.kind == wire.Whole
+	}
+	for n = 1; i+n < len(f.buffer); n++ {
+		fr := f.buffer[i+n]
+		if fr.sn != head.sn+wire.SequenceNumber(n) || fr.kind == wire.Begin || fr.kind == wire.Whole {
+			break
+		}
+		if fr.kind == wire.End {
+			return n + 1, head.kind == wire.Begin
+		}
+	}
+	return n, false
+}
+
+func (f *RecvFlow) handOver(i, n int) {
+	data := f.buffer[i].data
+	first, last := f.buffer[i].sn, f.buffer[i+n-1].sn
+	if n > 1 {
+		size := 0
+		for _, fr := range f.buffer[i : i+n] {
+			size += len(fr.data)
+		}
+		data = make([]byte, 0, size)
+		for _, fr := range f.buffer[i : i+n] {
+			data = append(data, fr.data...)
+		}
+	}
+	skipped := first != f.delivered+1
+	f.delivered = max(f.delivered, last)
+	f.drop(i, n)
+	f.s.e.stats.Delivered++
+	f.s.e.emit(Event{Kind: MessageReceived, Session: f.s, Recv: f, Data: data, Skipped: skipped})
+}
+
+// checkComplete ends the flow when its last number has come and all before.
+func (f *RecvFlow) checkComplete(now Instant) {
+	if f.final == 0 || f.seen < f.final || f.state > recvRejected {
+		return
+	}
+	told := f.state == recvRejected
+	f.state = recvComplete
+	f.buffer, f.buffered = nil, 0
+	f.lingerEnd = now.Add(recvFlowLinger)
+	f.ackNow()
+	f.s.rearm(now)
+	if !told {
+		f.s.e.emit(Event{Kind: FlowEnded, Session: f.s, Recv: f})
+	}
+}
+
+// blocks returns the window to advertise, in units of 1,024 bytes.
+func (f *RecvFlow) blocks() int {
+	room := max(f.s.e.params.ReceiveBuffer-f.buffered, 0)
+	return max((room+1023)/1024, 1)
+}
+
+// appendAck appends the flow's acknowledgement in at most limit bytes, cut
+// short if cut allows it. It reports false if it does not fit.
+func (f *RecvFlow) appendAck(b []byte, limit int, cut bool) ([]byte, bool) {
+	start := len(b)
+	if f.code != 0 || f.state == recvRejected {
+		b = wire.AppendFlowException(b, wire.FlowException{FlowID: f.id, Code: f.code})
+	}
+	a := wire.Ack{FlowID: f.id, Blocks: uint64(f.blocks()), Cumulative: f.seen}
+	b, n := wire.AppendAckRanges(b, a, f.above, limit-(len(b)-start))
+	if n < 0 || n < len(f.above) && !cut {
+		return b[:start], false
+	}
+	f.shouldAck = false
+	f.lastBlocks = int(a.Blocks)
+	return b, true
+}

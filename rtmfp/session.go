@@ -1,0 +1,401 @@
+package rtmfp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/congestion"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// SessionState is a session's state (RFC 7016 section 3.5).
+//
+//	IHelloSent -> KeyingSent -> Open -> NearClose -> Closed
+//	                             |  \-> FarCloseLinger -> Closed
+//	   (responder: starts here) -/
+type SessionState uint8
+
+// The states.
+const (
+	StateIHelloSent SessionState = iota
+	StateKeyingSent
+	StateOpen
+	StateNearClose
+	StateFarCloseLinger
+	StateClosed
+)
+
+// String returns the state's name in the standard.
+func (s SessionState) String() string {
+	names := [...]string{"S_IHELLO_SENT", "S_KEYING_SENT", "S_OPEN", "S_NEARCLOSE", "S_FARCLOSE_LINGER", "S_CLOSED"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "unknown"
+}
+
+// MergedError says that an opening has come to nothing because there is a
+// session with the same endpoint already.
+type MergedError struct{ Session *Session }
+
+// Error implements error.
+func (e *MergedError) Error() string { return "rtmfp: there is a session with this endpoint already" }
+
+// Session is a session with one far endpoint, or the opening of one.
+type Session struct {
+	// User is the application's own.
+	User any
+
+	e         *Endpoint
+	state     SessionState
+	initiator bool
+	far       Identity
+	addr      netip.AddrPort // of the far end
+	local     netip.AddrPort // ours, as far as known
+	rxID      wire.SessionID
+	txID      wire.SessionID
+	keys      Keys
+	opening   *opening  // before Open
+	answered  *answered // as a responder
+
+	rtt  congestion.RTT
+	cc   congestion.Controller
+	echo echoState
+
+	control     []byte // chunks that go out as soon as possible
+	chunks      int    // how many of them
+	onlyControl bool   // the packet being built holds nothing else
+
+	sendFlows []*SendFlow // in the order of opening
+	recvFlows []*RecvFlow
+	sendByID  map[wire.FlowID]*SendFlow
+	recvByID  map[wire.FlowID]*RecvFlow
+	nextFlow  wire.FlowID
+	turn      int // for fairness among flows of one priority
+
+	outstanding int    // bytes in flight
+	nextTSN     uint64 // of the next packet with data
+	maxTSNAck   uint64
+	inFlight    []flightRef // fragments in the order of their sending
+	flightHead  int
+	budget      float64 // data packets that may go out now
+	budgetAt    Instant
+
+	ackNow     bool
+	rxPackets  int     // data packets since the last ack
+	delayedAck Instant // Never unless set
+	timeoutAt  Instant // of retransmission; Never unless data is in flight
+	paceAt     Instant // Never unless waiting for budget
+
+	lastReceived Instant
+	pingAt       Instant // of the last unanswered ping; Never if none
+	pingWait     time.Duration
+	keepalive    time.Duration
+	criticalRx   Instant // last packet with TC
+	closeAt      Instant // the next thing to do in closing
+	closeEnd     Instant
+	mobilitySent Instant
+	mobilityGot  Instant
+	mobilityKey  []byte
+	acceptFI     bool
+
+	deadline  Instant
+	heapIndex int
+	queued    bool
+}
+
+// echoState is what the header timestamps need (RFC 7016 section 3.5.2.2).
+type echoState struct {
+	rx       uint16 // last timestamp received, and when
+	rxTime   Instant
+	rxKnown  bool
+	tx       uint16 // last echo sent
+	txKnown  bool
+	echoRx   uint16 // last echo received
+	echoRxOk bool
+}
+
+func (e *Endpoint) newSession(state SessionState) *Session {
+	return &Session{
+		e: e, state: state, rtt: congestion.NewRTT(), cc: congestion.NewController(), budget: burstPackets,
+		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never,
+		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
+		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, acceptFI: e.params.AcceptForwarded,
+	}
+}
+
+// State returns the session's state.
+func (s *Session) State() SessionState { return s.state }
+
+// Far returns the far end's identity; the zero value before keying.
+func (s *Session) Far() Identity { return s.far }
+
+// FarAddr returns the far end's present address.
+func (s *Session) FarAddr() netip.AddrPort { return s.addr }
+
+// LocalAddr returns the local address that the session uses, if known.
+func (s *Session) LocalAddr() netip.AddrPort { return s.local }
+
+// IsInitiator reports whether this end initiated the session.
+func (s *Session) IsInitiator() bool { return s.initiator }
+
+// RTT returns the smoothed round-trip time and whether it is known.
+func (s *Session) RTT() (time.Duration, bool) { return s.rtt.Smoothed() }
+
+// Window returns the most bytes that may be in flight, and how many are.
+func (s *Session) Window() (limit, outstanding int) { return s.cc.Window(), s.outstanding }
+
+// Nonces returns the near and the far nonce of an open session.
+func (s *Session) Nonces() (near, far []byte) { return s.keys.NearNonce, s.keys.FarNonce }
+
+// Describe names the algorithms of an open session.
+func (s *Session) Describe() string {
+	if s.keys.Key == nil {
+		return ""
+	}
+	return s.keys.Key.Describe()
+}
+
+// SetKeepalive changes after which silence the far end is pinged.
+func (s *Session) SetKeepalive(now Instant, d time.Duration) {
+	s.keepalive = max(d, time.Second)
+	s.rearm(now)
+}
+
+// SetAcceptForwarded says whether the far end, as an introducer, may make this
+// endpoint answer others.
+func (s *Session) SetAcceptForwarded(accept bool) { s.acceptFI = accept }
+
+// Ping asks the far end for a sign of life, which also measures the path.
+func (s *Session) Ping(now Instant) {
+	if s.state == StateOpen {
+		s.pingAt = now
+		s.addControl(wire.TypePing, nil)
+		s.rearm(now)
+	}
+}
+
+func (s *Session) setState(now Instant, to SessionState) {
+	if s.state == to {
+		panic(fmt.Sprintf("rtmfp: session goes from %v to the same state", to))
+	}
+	if s.e.tracer != nil {
+		s.e.tracer.TraceState(now, s, s.state, to)
+	}
+	s.state = to
+}
+
+// opened makes s an open session with its keys.
+func (s *Session) opened(now Instant, keys Keys) {
+	e := s.e
+	s.keys = keys
+	s.opening = nil
+	s.setState(now, StateOpen)
+	s.lastReceived = now
+	s.sendByID = make(map[wire.FlowID]*SendFlow)
+	s.recvByID = make(map[wire.FlowID]*RecvFlow)
+	s.mobilityKey = e.random(16)
+	e.identity[string(s.far.EPD)] = s
+	e.byAddr[s.addr] = s
+	e.stats.SessionsOpened++
+	e.emit(Event{Kind: SessionOpened, Session: s})
+	s.rearm(now)
+	// Openings that want the same endpoint need not go on.
+	for _, o := range slices.Clone(e.openings) {
+		if o != s && o.state == StateIHelloSent && e.profile.Selects(o.opening.epd, s.far) {
+			o.fail(now, &MergedError{s})
+		}
+	}
+}
+
+// Close closes the session in an orderly way: the far end is told, again and
+// again if need be. All flows end at once.
+func (s *Session) Close(now Instant) {
+	switch s.state {
+	case StateOpen:
+		s.endFlows()
+		s.setState(now, StateNearClose)
+		s.closeAt, s.closeEnd = now.Add(closeResend), now.Add(nearCloseTimeout)
+		s.timeoutAt, s.delayedAck, s.paceAt = reliability.Never, reliability.Never, reliability.Never
+		s.addControl(wire.TypeCloseRequest, nil)
+		s.e.stats.SessionsClosed++
+		s.e.emit(Event{Kind: SessionClosed, Session: s})
+		s.rearm(now)
+	case StateIHelloSent, StateKeyingSent:
+		s.fail(now, ErrClosed)
+	}
+}
+
+// Abort closes the session at once, with one packet to tell the far end that
+// may get lost.
+func (s *Session) Abort(now Instant) {
+	if s.state != StateOpen {
+		s.Close(now)
+		return
+	}
+	s.sendLast(now, wire.TypeCloseAck)
+	s.finish(now, nil)
+}
+
+// sendLast sends a packet of one chunk for a session that is about to be
+// forgotten.
+func (s *Session) sendLast(now Instant, kind byte) {
+	s.sendAside(now, wire.AppendChunk(nil, kind, nil), Datagram{From: s.addr, To: s.local})
+}
+
+// finish ends a session for good.
+func (s *Session) finish(now Instant, err error) {
+	e := s.e
+	told := s.state != StateOpen // the application knows already
+	s.endFlows()
+	s.setState(now, StateClosed)
+	delete(e.sessions, s.rxID)
+	if e.identity[string(s.far.EPD)] == s {
+		delete(e.identity, string(s.far.EPD))
+	}
+	if e.byAddr[s.addr] == s {
+		delete(e.byAddr, s.addr)
+	}
+	if e.criticalFrom == s {
+		e.criticalFrom = nil
+	}
+	s.control, s.chunks = nil, 0
+	e.timers.set(s, reliability.Never, true)
+	if !told {
+		e.stats.SessionsClosed++
+		e.emit(Event{Kind: SessionClosed, Session: s, Err: err})
+	}
+}
+
+// endFlows lets go of all flows. The application learns of it by the event of
+// the session.
+func (s *Session) endFlows() {
+	for _, f := range s.sendFlows {
+		f.state = flowClosed
+		f.queue.clear()
+	}
+	for _, f := range s.recvFlows {
+		f.state = recvClosed
+		f.buffer = nil
+	}
+	s.sendFlows, s.recvFlows, s.inFlight, s.flightHead = nil, nil, nil, 0
+	s.sendByID, s.recvByID = map[wire.FlowID]*SendFlow{}, map[wire.FlowID]*RecvFlow{}
+	s.outstanding, s.ackNow = 0, false
+	s.timeoutAt, s.delayedAck, s.paceAt = reliability.Never, reliability.Never, reliability.Never
+}
+
+// addControl queues a chunk to be sent as soon as possible.
+func (s *Session) addControl(kind byte, payload []byte) {
+	if s.chunks >= maxControl {
+		s.e.stats.Refused++
+		return
+	}
+	s.control = wire.AppendChunk(s.control, kind, payload)
+	s.chunks++
+	s.e.wake(s)
+}
+
+// rearm computes when the session needs to be looked after next.
+func (s *Session) rearm(now Instant) {
+	at := reliability.Never
+	switch s.state {
+	case StateIHelloSent, StateKeyingSent:
+		at = s.opening.deadline(s.state)
+	case StateOpen:
+		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt())
+		for _, f := range s.sendFlows {
+			at = min(at, f.deadline())
+		}
+		for _, f := range s.recvFlows {
+			at = min(at, f.lingerEnd)
+		}
+	case StateNearClose, StateFarCloseLinger:
+		at = min(s.closeAt, s.closeEnd)
+	}
+	at = max(at, now)
+	s.e.timers.set(s, at, at == reliability.Never)
+}
+
+// keepaliveAt returns when the far end is to be pinged next, or given up.
+func (s *Session) keepaliveAt() Instant {
+	if s.pingAt != reliability.Never {
+		return min(s.pingAt.Add(s.pingWait), s.lastReceived.Add(s.e.params.DeadAfter))
+	}
+	wait := s.keepalive
+	if !s.initiator {
+		wait += time.Second // so that both ends do not ping each other at once
+	}
+	return s.lastReceived.Add(wait)
+}
+
+// handleTimeout does what is due at now.
+func (s *Session) handleTimeout(now Instant) {
+	switch s.state {
+	case StateIHelloSent, StateKeyingSent:
+		s.openingTimeout(now)
+	case StateOpen:
+		s.openTimeout(now)
+	case StateNearClose:
+		if now >= s.closeEnd {
+			s.finish(now, nil)
+		} else if now >= s.closeAt {
+			s.closeAt = now.Add(closeResend)
+			s.addControl(wire.TypeCloseRequest, nil)
+		}
+	case StateFarCloseLinger:
+		if now >= s.closeEnd {
+			s.finish(now, nil)
+		}
+	}
+}
+
+func (s *Session) openTimeout(now Instant) {
+	if now >= s.delayedAck {
+		s.delayedAck, s.ackNow = reliability.Never, true
+		s.e.wake(s)
+	}
+	if now >= s.timeoutAt {
+		s.retransmissionTimeout(now)
+	}
+	if now >= s.paceAt {
+		s.paceAt = reliability.Never
+		s.e.wake(s)
+	}
+	for _, f := range s.sendFlows {
+		f.handleTimeout(now)
+	}
+	s.sendFlows = slices.DeleteFunc(s.sendFlows, func(f *SendFlow) bool {
+		if f.state == flowClosed {
+			delete(s.sendByID, f.id)
+		}
+		return f.state == flowClosed
+	})
+	s.recvFlows = slices.DeleteFunc(s.recvFlows, func(f *RecvFlow) bool {
+		if now >= f.lingerEnd {
+			f.state = recvClosed
+			delete(s.recvByID, f.id)
+		}
+		return f.state == recvClosed
+	})
+	if now >= s.keepaliveAt() {
+		s.keepAlive(now)
+	}
+}
+
+func (s *Session) keepAlive(now Instant) {
+	if now >= s.lastReceived.Add(s.e.params.DeadAfter) {
+		s.sendLast(now, wire.TypeCloseAck)
+		s.finish(now, ErrTimeout)
+		return
+	}
+	if s.pingAt == reliability.Never {
+		s.pingWait = s.rtt.ERTO()
+	} else {
+		s.pingWait = min(s.pingWait*3/2, 10*time.Second)
+	}
+	s.pingAt = now
+	s.addControl(wire.TypePing, nil)
+}

@@ -1,0 +1,319 @@
+package rtmfp
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/congestion"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// packetState is what the chunks of one packet add up to.
+type packetState struct {
+	last    wire.UserData // the last fragment, for Next User Data
+	hasLast bool
+	data    bool
+	cc      congestion.Packet
+}
+
+// handlePacket takes a decrypted packet of an open or closing session.
+func (s *Session) handlePacket(now Instant, plain []byte, d *Datagram) {
+	h, n, err := wire.ParseHeader(plain)
+	own := wire.ModeResponder
+	if s.initiator {
+		own = wire.ModeInitiator
+	}
+	// Our own packets, sent back to us, are not theirs.
+	if err != nil || h.Mode == wire.ModeStartup || h.Mode == own {
+		s.e.stats.Malformed++
+		return
+	}
+	s.handleHeader(now, &h)
+	s.lastReceived, s.pingAt = now, reliability.Never
+	p := packetState{cc: congestion.Packet{Outstanding: s.outstanding}}
+	for rest := plain[n:]; s.state != StateClosed; {
+		c, n, ok := wire.ParseChunk(rest)
+		if !ok {
+			break
+		}
+		rest = rest[n:]
+		if s.state == StateOpen {
+			s.handleChunk(now, c, &p, d)
+		}
+		s.handleClosing(now, c)
+	}
+	if s.state == StateOpen {
+		s.packetHandled(now, &p, d)
+	}
+	if s.state != StateClosed {
+		s.rearm(now)
+	}
+}
+
+// handleHeader takes the timestamps and the time-critical notifications.
+func (s *Session) handleHeader(now Instant, h *wire.Header) {
+	if h.HasTimestamp && (!s.echo.rxKnown || h.Timestamp != s.echo.rx) {
+		s.echo.rx, s.echo.rxTime, s.echo.rxKnown = h.Timestamp, now, true
+	}
+	if h.HasEcho && (!s.echo.echoRxOk || h.Echo != s.echo.echoRx) {
+		s.echo.echoRx, s.echo.echoRxOk = h.Echo, true
+		if elapsed := ticks(now) - h.Echo; elapsed <= 32767 {
+			s.rtt.Update(time.Duration(elapsed) * timestampTick)
+		}
+	}
+	if h.TimeCritical {
+		e := s.e
+		if e.criticalFrom != s {
+			e.criticalAt2 = e.criticalAt
+			e.criticalFrom = s
+		}
+		e.criticalAt, s.criticalRx = now, now
+	}
+	if h.TimeCriticalReverse {
+		s.cc.ReverseReceived(now)
+	}
+}
+
+func (s *Session) handleChunk(now Instant, c wire.Chunk, p *packetState, d *Datagram) {
+	var err error
+	switch c.Type {
+	case wire.TypeUserData:
+		var u wire.UserData
+		if u, err = wire.ParseUserData(c.Payload); err == nil {
+			s.handleUserData(now, u, p)
+		}
+	case wire.TypeNextUserData:
+		if p.hasLast {
+			var u wire.UserData
+			if u, err = wire.ParseNextUserData(c.Payload, &p.last); err == nil {
+				s.handleUserData(now, u, p)
+			}
+		}
+	case wire.TypeAckRanges, wire.TypeAckBitmap:
+		var a wire.Ack
+		if a, err = wire.ParseAck(c.Type, c.Payload); err == nil {
+			p.cc.Acks = true
+			if f := s.sendByID[a.FlowID]; f != nil {
+				p.cc.Acked += f.handleAck(now, &a)
+			}
+		}
+	case wire.TypeBufferProbe:
+		var id wire.FlowID
+		if id, err = wire.ParseBufferProbe(c.Payload); err == nil {
+			if f := s.recvByID[id]; f != nil {
+				f.ackNow()
+			}
+		}
+	case wire.TypeFlowException:
+		var x wire.FlowException
+		if x, err = wire.ParseFlowException(c.Payload); err == nil {
+			if f := s.sendByID[x.FlowID]; f != nil {
+				f.refuse(now, x.Code)
+			}
+		}
+	case wire.TypePing:
+		if len(c.Payload) <= maxPingMessage {
+			s.addControl(wire.TypePingReply, c.Payload)
+		}
+	case wire.TypePingReply:
+		s.handlePingReply(now, c.Payload, d)
+	case wire.TypeFIHello:
+		s.handleFIHello(now, c.Payload)
+	}
+	if err != nil {
+		s.e.stats.Malformed++
+	}
+}
+
+func (s *Session) handleUserData(now Instant, u wire.UserData, p *packetState) {
+	p.last, p.hasLast, p.data = u, true, true
+	p.last.Options, p.last.Data = nil, nil
+	f := s.recvByID[u.FlowID]
+	if f == nil {
+		if f = s.acceptFlow(now, &u); f == nil {
+			return
+		}
+	}
+	f.handleData(now, &u)
+}
+
+// handleClosing takes the two chunks that end a session, which count in every
+// state (RFC 7016 section 3.5.5).
+func (s *Session) handleClosing(now Instant, c wire.Chunk) {
+	switch c.Type {
+	case wire.TypeCloseRequest:
+		if s.state == StateOpen {
+			s.endFlows()
+			s.setState(now, StateFarCloseLinger)
+			s.closeEnd = now.Add(farCloseLinger)
+			s.control, s.chunks = nil, 0
+			s.e.stats.SessionsClosed++
+			s.e.emit(Event{Kind: SessionClosed, Session: s, Err: ErrClosed})
+		}
+		s.addControl(wire.TypeCloseAck, nil)
+	case wire.TypeCloseAck:
+		s.finish(now, ErrClosed)
+	}
+}
+
+// packetHandled draws the conclusions from a whole packet.
+func (s *Session) packetHandled(now Instant, p *packetState, d *Datagram) {
+	if p.cc.Acks {
+		s.handleNaks(&p.cc)
+		s.cc.HandlePacket(now, p.cc, now.Sub(s.e.criticalSent) <= congestion.Memory)
+		s.budget = max(s.budget, burstPackets)
+		if s.timeoutAt != reliability.Never {
+			s.timeoutAt = now.Add(s.rtt.ERTO())
+			if s.outstanding == 0 {
+				s.timeoutAt = reliability.Never
+			}
+		}
+		s.e.wake(s)
+	}
+	if p.data {
+		if s.rxPackets++; s.rxPackets >= 2 {
+			s.ackNow = true
+		}
+	}
+	if s.ackNow {
+		s.e.wake(s)
+	}
+	if d.From != s.addr && now.Sub(s.mobilitySent) >= mobilityInterval {
+		s.probeAddress(now, d)
+	}
+}
+
+// flightRef is a fragment that was sent in the packet tsn.
+type flightRef struct {
+	f   *SendFlow
+	sn  wire.SequenceNumber
+	tsn uint64
+}
+
+// fragment returns the fragment if it is still in flight with that packet.
+func (r *flightRef) fragment() *fragment {
+	if fr := r.f.queue.at(r.sn); fr != nil && fr.inFlight && fr.tsn == r.tsn {
+		return fr
+	}
+	return nil
+}
+
+// handleNaks counts, for each fragment in flight, the packets that were sent
+// later and acknowledged. The order of sending decides, across all flows.
+func (s *Session) handleNaks(p *congestion.Packet) {
+	kept := s.flightHead
+	i := s.flightHead
+	for ; i < len(s.inFlight) && s.inFlight[i].tsn < s.maxTSNAck; i++ {
+		ref := s.inFlight[i]
+		fr := ref.fragment()
+		if fr == nil {
+			continue
+		}
+		p.Naks = true
+		if fr.naks++; fr.naks >= lossNaks {
+			p.Loss = true
+			ref.f.lost(ref.sn, fr)
+			continue
+		}
+		s.inFlight[kept] = ref
+		kept++
+	}
+	// Close the gap from behind, so that the queue's head moves on.
+	for j := kept - 1; j >= s.flightHead; j-- {
+		i--
+		s.inFlight[i] = s.inFlight[j]
+	}
+	s.flightHead = i
+	for s.flightHead < len(s.inFlight) && s.inFlight[s.flightHead].fragment() == nil {
+		s.flightHead++
+	}
+	if s.flightHead == len(s.inFlight) {
+		s.inFlight, s.flightHead = s.inFlight[:0], 0
+	} else if s.flightHead > 256 && s.flightHead > len(s.inFlight)/2 {
+		n := copy(s.inFlight, s.inFlight[s.flightHead:])
+		s.inFlight, s.flightHead = s.inFlight[:n], 0
+	}
+}
+
+// retransmissionTimeout takes everything in flight for lost (RFC 7016 section
+// 3.6.2.6.2).
+func (s *Session) retransmissionTimeout(now Instant) {
+	s.timeoutAt = reliability.Never
+	loss := false
+	for i := range s.inFlight[s.flightHead:] {
+		ref := s.inFlight[s.flightHead+i]
+		if fr := ref.fragment(); fr != nil {
+			ref.f.lost(ref.sn, fr)
+			loss = true
+		}
+	}
+	s.inFlight, s.flightHead = s.inFlight[:0], 0
+	if loss {
+		s.rtt.BackOff()
+	}
+	s.cc.HandleTimeout(loss)
+	s.budget = max(s.budget, burstPackets)
+	s.e.wake(s)
+	if s.pingAt == reliability.Never && now.Sub(s.lastReceived) > s.rtt.ERTO() {
+		// Data without an answer is a question, too: silence now counts.
+		s.pingAt, s.pingWait = now, s.rtt.ERTO()
+	}
+}
+
+// probeAddress asks at an address that a valid packet came from whether the
+// far end is really there (RFC 7016 section 3.5.4.2): 'M', the time, and a
+// proof that only a receiver at that address can return.
+func (s *Session) probeAddress(now Instant, d *Datagram) {
+	s.mobilitySent = now
+	message := append(binary.BigEndian.AppendUint64([]byte{'M'}, uint64(now)), s.mobilityProof(uint64(now), d.From)...)
+	s.sendAside(now, wire.AppendChunk(nil, wire.TypePing, message), *d)
+}
+
+func (s *Session) mobilityProof(at uint64, addr netip.AddrPort) []byte {
+	h := hmac.New(sha256.New, s.mobilityKey)
+	text, _ := addr.MarshalBinary()
+	h.Write(binary.BigEndian.AppendUint64(nil, at))
+	h.Write(text)
+	return h.Sum(nil)[:16]
+}
+
+func (s *Session) handlePingReply(now Instant, message []byte, d *Datagram) {
+	if len(message) != 25 || message[0] != 'M' {
+		return
+	}
+	at := binary.BigEndian.Uint64(message[1:])
+	sent := Instant(at)
+	if sent > now || now.Sub(sent) > mobilityValid || sent <= s.mobilityGot || !hmac.Equal(message[9:], s.mobilityProof(at, d.From)) {
+		return
+	}
+	s.mobilityGot = sent
+	if d.From == s.addr {
+		return
+	}
+	if s.e.byAddr[s.addr] == s {
+		delete(s.e.byAddr, s.addr)
+	}
+	s.addr, s.local = d.From, d.To
+	s.e.byAddr[s.addr] = s
+	// It is another path now.
+	s.rtt = congestion.NewRTT()
+	s.cc.Reset()
+	s.e.emit(Event{Kind: AddressChanged, Session: s})
+}
+
+// handleFIHello answers somebody that an introducer sends.
+func (s *Session) handleFIHello(now Instant, payload []byte) {
+	c, err := wire.ParseFIHello(payload)
+	if err != nil || len(c.Tag) == 0 {
+		s.e.stats.Malformed++
+		return
+	}
+	if s.acceptFI && s.e.profile.SelectsSelf(bytes.Clone(c.EPD)) {
+		s.e.sendRHello(now, c.Tag, c.Reply.AddrPort, netip.AddrPort{})
+	}
+}
