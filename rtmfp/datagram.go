@@ -19,7 +19,7 @@ type Transmit struct {
 	// To is the far end. A multicast address is allowed.
 	To netip.AddrPort
 	// From is the local address to send from; the zero value leaves the
-	// choice to the driver.
+	// choice to the driver, and so does one that is not there any more.
 	From netip.AddrPort
 	// SegmentSize is the size of one datagram in bytes. When it equals the
 	// length of the run, there is just one.

@@ -43,6 +43,7 @@ type SendFlow struct {
 	options  []byte // until the first acknowledgement
 	queue    fragmentQueue
 	queued   int                 // bytes in the queue
+	unacked  int                 // fragments in the queue that are not acknowledged
 	full     bool                // a Write was refused
 	nextSN   wire.SequenceNumber // of the next fragment
 	lostFrom wire.SequenceNumber // none below is lost
@@ -195,6 +196,7 @@ func (f *SendFlow) push(fr fragment) {
 		fr.receipt.left++
 	}
 	f.queued += len(fr.data)
+	f.unacked++
 	f.queue.push(fr)
 	f.nextSN++
 }
@@ -280,8 +282,13 @@ func (f *SendFlow) trim(now Instant) {
 	for f.queue.len() > 0 {
 		head := &f.queue.items[f.queue.head]
 		f.check(now, head)
-		if !head.acked && (f.queue.len() < 2 || head.inFlight || !head.abandoned) {
-			break
+		if !head.acked {
+			// The last one must stay: it tells the far end that there is
+			// nothing to wait for.
+			if f.unacked < 2 || head.inFlight || !head.abandoned {
+				break
+			}
+			f.unacked--
 		}
 		f.queue.pop()
 	}
@@ -378,14 +385,14 @@ func (f *SendFlow) lost(sn wire.SequenceNumber, fr *fragment) {
 func (f *SendFlow) handleAck(now Instant, a *wire.Ack) (freed int) {
 	f.options = nil
 	f.window = int(min(a.Blocks, 1<<40) * 1024)
-	freed = f.ackRange(f.queue.first, a.Cumulative)
+	freed = f.ackRange(f.queue.first, a.Cumulative, a.Cumulative)
 	var reader wire.RangeReader
 	for {
 		r, ok := reader.Next(a)
 		if !ok {
 			break
 		}
-		freed += f.ackRange(r.From, r.To)
+		freed += f.ackRange(r.From, r.To, a.Cumulative)
 	}
 	f.trim(now)
 	if f.window > 0 || f.exception {
@@ -400,7 +407,7 @@ func (f *SendFlow) handleAck(now Instant, a *wire.Ack) (freed int) {
 	return freed
 }
 
-func (f *SendFlow) ackRange(from, to wire.SequenceNumber) (freed int) {
+func (f *SendFlow) ackRange(from, to, cumulative wire.SequenceNumber) (freed int) {
 	from, to = max(from, f.queue.first), min(to, f.nextSN-1)
 	for sn := from; sn <= to; sn++ {
 		fr := f.queue.at(sn)
@@ -415,11 +422,19 @@ func (f *SendFlow) ackRange(from, to wire.SequenceNumber) (freed int) {
 			f.landed(fr)
 			f.s.maxTSNAck = max(f.s.maxTSNAck, fr.tsn)
 		}
-		fr.acked = true
 		f.release(fr)
 		if fr.receipt != nil {
 			fr.receipt.left--
+			fr.receipt = nil
 		}
+		if f.unacked == 1 && cumulative < sn {
+			// It came, but what was given up before it is still waited for:
+			// the last number says that there is no use.
+			fr.abandoned = true
+			continue
+		}
+		fr.acked = true
+		f.unacked--
 	}
 	return freed
 }

@@ -167,16 +167,21 @@ func (s *batchSocket) countSent(i int) {
 // was the offload that failed (EIO from a device without checksums, EINVAL).
 func (s *batchSocket) refused(i int) {
 	segment := s.segmentOf(i)
-	if segment == 0 {
-		s.count.writeErrors.Add(1)
-		return
-	}
-	s.count.offloadRefusals.Add(1)
-	if s.txErr == unix.EIO || s.txErr == unix.EINVAL {
-		s.gso = false
-	}
 	m := &s.txMessages[i]
 	data := unsafe.Slice(m.iov.Base, int(m.iov.Len))
+	switch {
+	case segment == 0 && s.txHeaders[i].hdr.Controllen == 0:
+		s.count.writeErrors.Add(1)
+		return
+	case segment == 0:
+		// The wanted source address may be gone: any other is better.
+		segment = len(data)
+	default:
+		s.count.offloadRefusals.Add(1)
+		if s.txErr == unix.EIO || s.txErr == unix.EINVAL && int(s.txHeaders[i].hdr.Controllen) == unix.CmsgSpace(2) {
+			s.gso = false
+		}
+	}
 	dst := unsafe.Slice((*byte)(unsafe.Pointer(&m.name)), int(s.txHeaders[i].hdr.Namelen))
 	for len(data) > 0 {
 		n := min(segment, len(data))

@@ -90,9 +90,13 @@ func (d *Driver) send(now reliability.Time) {
 		if !ok {
 			return
 		}
+		from := t.From
+		if d.host.port(from) == nil {
+			from = netip.AddrPort{} // an address that the host has no more
+		}
 		for run := d.buf[:n]; len(run) > 0; {
 			size := min(max(t.SegmentSize, 1), len(run))
-			d.host.Send(t.From, t.To, run[:size])
+			d.host.Send(from, t.To, run[:size])
 			run = run[size:]
 		}
 	}
