@@ -131,6 +131,15 @@ func (m *Muxer) closeSegment(end time.Duration) {
 	}
 }
 
+// window is how much the playlist lists: enough for every player to hold back,
+// and with low latency enough for delta updates to leave something out.
+func (m *Muxer) window() time.Duration {
+	if m.config.Variant == LowLatency {
+		return max(m.config.Window, 8*m.rule.Target)
+	}
+	return max(m.config.Window, 3*m.rule.Target)
+}
+
 // slide removes segments from the window, and from memory when nobody may ask
 // for them any more.
 func (m *Muxer) slide() {
@@ -139,7 +148,7 @@ func (m *Muxer) slide() {
 		listed += s.duration
 	}
 	least := 6
-	for len(m.segments) > least && listed-m.segments[0].duration >= max(m.config.Window, 3*m.rule.Target) {
+	for len(m.segments) > least && listed-m.segments[0].duration >= m.window() {
 		old := m.segments[0]
 		listed -= old.duration
 		m.segments = m.segments[1:]

@@ -37,14 +37,21 @@ func newTCPReader(c *conn, session *gortsplib.ServerSession, channels [8]byte, l
 	return r
 }
 
-// put queues an access unit, or drops it if the reader is too slow. Units are
+// put queues access units, or drops them if the reader is too slow. Units are
 // never cut: an interleaved frame that is not whole ends the session.
-func (r *tcpReader) put(u *unit) {
+func (r *tcpReader) put(units ...*unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return
 	}
+	for _, u := range units {
+		r.queueUnit(u)
+	}
+	r.wake.Signal()
+}
+
+func (r *tcpReader) queueUnit(u *unit) {
 	if r.bytes > r.limit {
 		r.dropped += uint64(len(r.queue))
 		r.queue, r.bytes, r.skipping = nil, 0, true
@@ -62,7 +69,6 @@ func (r *tcpReader) put(u *unit) {
 	}
 	r.queue = append(r.queue, frame)
 	r.bytes += len(frame)
-	r.wake.Signal()
 }
 
 // run writes until the reader is closed.
@@ -72,25 +78,29 @@ func (r *tcpReader) run() {
 		for len(r.queue) == 0 && !r.closed {
 			r.wake.Wait()
 		}
-		if r.closed {
+		if len(r.queue) == 0 {
 			r.mu.Unlock()
-			return
+			return // closed, and all is written
 		}
 		frames := r.queue
 		r.queue, r.bytes = nil, 0
 		r.mu.Unlock()
 		if err := r.conn.writeMedia(frames); err != nil {
-			r.close()
+			r.close(false)
 			r.session.Close()
 			return
 		}
 	}
 }
 
-func (r *tcpReader) close() {
+// close ends the reader, after what is queued if drain is set.
+func (r *tcpReader) close(drain bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.closed, r.queue = true, nil
+	r.closed = true
+	if !drain {
+		r.queue = nil
+	}
 	r.wake.Broadcast()
 }
 

@@ -38,6 +38,9 @@ type stream struct {
 	udp                map[*gortsplib.ServerSession]struct{}
 	groups             map[*gortsplib.ServerSession]struct{}
 
+	held      []*unit // audio that waits to share a write
+	heldSince time.Time
+
 	cache      []*unit
 	cacheSize  int
 	cacheStart time.Duration
@@ -143,8 +146,9 @@ func (st *stream) openStreams() error {
 
 // closeStreams ends all sessions.
 func (st *stream) closeStreams() {
+	st.flushHeld()
 	for session, r := range st.tcp {
-		r.close()
+		r.close(true)
 		delete(st.tcp, session)
 	}
 	clear(st.udp)
@@ -156,7 +160,7 @@ func (st *stream) closeStreams() {
 			st.server.background.Go(s.Close)
 		}
 	}
-	st.unicast, st.multicast, st.cache, st.cacheSize = nil, nil, nil, 0
+	st.unicast, st.multicast, st.cache, st.cacheSize, st.held = nil, nil, nil, 0, nil
 }
 
 func (st *stream) sample(s packager.Sample) {
@@ -170,14 +174,47 @@ func (st *stream) sample(s packager.Sample) {
 	}
 	st.lastPTS = s.PTS
 	st.remember(u, s)
-	for _, r := range st.tcp {
-		r.put(u)
-	}
+	st.writeTCP(u)
 	st.writeUDP(u)
 	if now := time.Now(); now.Sub(st.lastReport) >= st.server.config.ReportInterval {
 		st.lastReport = now
 		st.report()
 	}
+}
+
+// Bounds of the audio that waits to share a write with video.
+const (
+	holdUnits = 8
+	holdTime  = 50 * time.Millisecond
+)
+
+// writeTCP queues a unit for all readers over TCP. Audio beside video waits
+// for the next picture, for 50 ms at most: players show nothing of it earlier,
+// and a write for each audio frame would cost more than those of the video.
+func (st *stream) writeTCP(u *unit) {
+	if len(st.tcp) == 0 {
+		return
+	}
+	if _, hasVideo := st.lanes[packager.TrackVideo]; hasVideo && u.track == packager.TrackAudio {
+		if len(st.held) == 0 {
+			st.heldSince = time.Now()
+		}
+		st.held = append(st.held, u)
+		if len(st.held) >= holdUnits || time.Since(st.heldSince) > holdTime {
+			st.flushHeld()
+		}
+		return
+	}
+	st.held = append(st.held, u)
+	st.flushHeld()
+}
+
+func (st *stream) flushHeld() {
+	for _, r := range st.tcp {
+		r.put(st.held...)
+	}
+	clear(st.held)
+	st.held = st.held[:0]
 }
 
 func (st *stream) writeUDP(u *unit) {
@@ -291,9 +328,8 @@ func (st *stream) play(session *gortsplib.ServerSession, c *conn, transport gort
 	}
 	// What is cached may be more than the queue allows in steady state.
 	r.limit = max(r.limit, 2*st.cacheSize)
-	for _, u := range cache {
-		r.put(u)
-	}
+	st.flushHeld() // the new reader has it from the cache
+	r.put(cache...)
 	st.tcp[session] = r
 	// Media may only follow the answer to PLAY.
 	c.afterNextWrite(func() { st.server.readers.Go(r.run) })
@@ -305,7 +341,7 @@ func (st *stream) leave(session *gortsplib.ServerSession) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if r := st.tcp[session]; r != nil {
-		r.close()
+		r.close(false)
 		delete(st.tcp, session)
 	}
 	delete(st.udp, session)
