@@ -34,6 +34,10 @@ type Log struct {
 type RTMP struct {
 	// Listen is the address as host:port; empty is off.
 	Listen string
+	// TLSListen is the address for RTMPS; empty is off.
+	TLSListen string
+	// TLSCertificate and TLSKey name the PEM files for RTMPS.
+	TLSCertificate, TLSKey string
 }
 
 // RTSP configures the RTSP server, for pushing in and for playing.

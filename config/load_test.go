@@ -124,6 +124,7 @@ func TestErrors(t *testing.T) {
 		{"list at the top", "- a\n", nil, nil, []string{"does not consist of keys and values", "ringcast.yaml:1"}},
 		{"unknown variable", "", []string{"RINGCAST_HTTP_LISTN=:1"}, nil, []string{"RINGCAST_HTTP_LISTN", "did you mean RINGCAST_HTTP_LISTEN?"}},
 		{"relation", "hls:\n  segmentMin: 6s\n", nil, nil, []string{"hls.segmentMin", `"6s"`, "up to 2s", "ringcast.yaml:2"}},
+		{"TLS without a certificate", "rtmp:\n  tlsListen: :1936\n", nil, nil, []string{"rtmp.tlsListen", `":1936"`, "rtmp.tlsCertificate", "ringcast.yaml:2"}},
 		{"source", "", nil, []string{"--source", "ftp://user:pw@host/x?key=a"}, []string{"source", `"ftp://host/x"`, "rtmp://", "flag --source"}},
 		{"stream name", "streams:\n  - name: live/../x\n", nil, nil, []string{"streams[0].name", `"live/../x"`, "ringcast.yaml:2"}},
 		{"stream key", "streams:\n  - name: a\n    sorce: b.flv\n", nil, nil, []string{"streams[0].sorce", "name, source, loop, key", "ringcast.yaml:3"}},

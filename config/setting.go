@@ -75,6 +75,21 @@ func serverSettings() []Setting {
 			field: func(c *Config) any { return &c.RTMP.Listen },
 		},
 		{
+			Key: "rtmp.tlsListen", Kind: KindAddress, Default: "",
+			Help:  "Where the node takes RTMPS pushes (RTMP inside TLS). It needs rtmp.tlsCertificate and rtmp.tlsKey; OBS refuses certificates that it cannot verify.",
+			field: func(c *Config) any { return &c.RTMP.TLSListen },
+		},
+		{
+			Key: "rtmp.tlsCertificate", Kind: KindString, Default: "",
+			Help:  "The file with the certificate chain for RTMPS, in PEM.",
+			field: func(c *Config) any { return &c.RTMP.TLSCertificate },
+		},
+		{
+			Key: "rtmp.tlsKey", Kind: KindString, Default: "",
+			Help:  "The file with the private key for RTMPS, in PEM.",
+			field: func(c *Config) any { return &c.RTMP.TLSKey },
+		},
+		{
 			Key: "rtsp.listen", Kind: KindAddress, Default: "127.0.0.1:8554",
 			Help:  "Where the node takes RTSP pushes and serves RTSP players. Empty switches it off, port 0 takes any free port.",
 			field: func(c *Config) any { return &c.RTSP.Listen },

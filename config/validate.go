@@ -19,6 +19,12 @@ func (l *Loaded) validate() error {
 			Allowed: "up to " + l.HLS.TargetDuration.String(), Origin: l.blame("hls.segmentMin", "hls.targetDuration"),
 		}
 	}
+	if l.RTMP.TLSListen != "" && (l.RTMP.TLSCertificate == "" || l.RTMP.TLSKey == "") {
+		return &Error{
+			Key: "rtmp.tlsListen", Value: l.RTMP.TLSListen, Problem: "needs a certificate and its key",
+			Allowed: "with rtmp.tlsCertificate and rtmp.tlsKey", Origin: l.Origin("rtmp.tlsListen"),
+		}
+	}
 	short := Stream{Name: l.Stream, Source: l.Source}
 	if short.Name == "" {
 		short.Name = "stream" // the command chooses one

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,23 @@ func listen(ctx context.Context, loaded *config.Loaded, key, address string, log
 		}
 	}
 	return nil, listenError(loaded, key, address, holder, err)
+}
+
+// listenTLS opens the listener for RTMPS.
+func listenTLS(ctx context.Context, loaded *config.Loaded, log *slog.Logger) (net.Listener, error) {
+	c := loaded.RTMP
+	if c.TLSListen == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.TLSCertificate, c.TLSKey)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("rtmp.tlsCertificate and rtmp.tlsKey: %w; set by %s", err, loaded.Origin("rtmp.tlsCertificate")))
+	}
+	l, err := listen(ctx, loaded, "rtmp.tlsListen", c.TLSListen, log)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
 }
 
 // listenError names the setting, the address and who holds it.

@@ -44,7 +44,7 @@ type media struct {
 	flv      *flvout.Server
 	rtsp     *rtspout.Server
 
-	rtmpListener net.Listener
+	rtmpListeners []net.Listener
 
 	stopRegistry    context.CancelFunc
 	registryContext context.Context
@@ -54,8 +54,13 @@ type media struct {
 // newMedia builds all parts from the configuration.
 func newMedia(n *node) (*media, error) {
 	c := &n.loaded.Config
-	m := &media{log: n.log, rtmpListener: n.rtmp, registryDone: make(chan struct{})}
+	m := &media{log: n.log, registryDone: make(chan struct{})}
 	m.registryContext, m.stopRegistry = context.WithCancel(context.Background())
+	for _, l := range []net.Listener{n.rtmp, n.rtmps} {
+		if l != nil {
+			m.rtmpListeners = append(m.rtmpListeners, l)
+		}
+	}
 	if err := m.addSources(c); err != nil {
 		return nil, err
 	}
@@ -189,9 +194,9 @@ func (m *media) servers() []part {
 // feeds run until the node begins to stop.
 func (m *media) feeds() []part {
 	var parts []part
-	if m.rtmpListener != nil {
+	for _, l := range m.rtmpListeners {
 		server := rtmp.NewServer(m.registry, m.log.With("component", "rtmp"))
-		parts = append(parts, part{"rtmp", func(ctx context.Context) error { return server.Run(ctx, m.rtmpListener) }})
+		parts = append(parts, part{"rtmp", func(ctx context.Context) error { return server.Run(ctx, l) }})
 	}
 	for i, source := range m.sources {
 		if source == nil {

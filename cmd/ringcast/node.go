@@ -45,7 +45,7 @@ type node struct {
 	level   *slog.LevelVar
 	started time.Time
 
-	rtmp, rtsp, http net.Listener
+	rtmp, rtmps, rtsp, http net.Listener
 	// generatedKey is the publish key that the node made for itself.
 	generatedKey string
 
@@ -77,6 +77,9 @@ func (n *node) open(ctx context.Context) error {
 	if n.rtmp, err = listen(ctx, n.loaded, "rtmp.listen", c.RTMP.Listen, n.log); err != nil {
 		return err
 	}
+	if n.rtmps, err = listenTLS(ctx, n.loaded, n.log); err != nil {
+		return err
+	}
 	if n.rtsp, err = listen(ctx, n.loaded, "rtsp.listen", c.RTSP.Listen, n.log); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	// The demo's key is what lets a push take the place of the clip.
-	if c.Publish.Key == "" && (n.demo || beyondLoopback(n.rtmp) || beyondLoopback(n.rtsp)) {
+	if c.Publish.Key == "" && (n.demo || beyondLoopback(n.rtmp) || beyondLoopback(n.rtmps) || beyondLoopback(n.rtsp)) {
 		n.generatedKey = rand.Text()
 		c.Publish.Key = n.generatedKey
 	}
@@ -96,7 +99,7 @@ func (n *node) open(ctx context.Context) error {
 }
 
 func (n *node) closeListeners() {
-	for _, l := range []net.Listener{n.rtmp, n.rtsp, n.http} {
+	for _, l := range []net.Listener{n.rtmp, n.rtmps, n.rtsp, n.http} {
 		if l != nil {
 			_ = l.Close()
 		}

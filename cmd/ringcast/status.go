@@ -19,6 +19,9 @@ func (n *node) Node() web.NodeStatus {
 	if n.rtmp != nil {
 		s.Listeners["rtmp"] = n.rtmp.Addr().String()
 	}
+	if n.rtmps != nil {
+		s.Listeners["rtmps"] = n.rtmps.Addr().String()
+	}
 	if n.rtsp != nil {
 		s.Listeners["rtsp"] = n.rtsp.Addr().String()
 	}

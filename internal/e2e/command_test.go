@@ -2,7 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -243,4 +248,51 @@ func TestRTSP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// RTMPS is RTMP inside TLS from the first byte.
+func TestRTMPS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := makeCertificate(t, dir)
+	n := startNode(t, "publish", "--rtmp-tls-listen", "127.0.0.1:0", "--rtmp-tls-certificate", cert, "--rtmp-tls-key", key)
+	_, body := get(t, n.HTTP+"/api/v1/node")
+	var node struct{ Listeners map[string]string }
+	if err := json.Unmarshal(body, &node); err != nil {
+		t.Fatal(err)
+	}
+	url := "rtmps://" + node.Listeners["rtmps"] + "/live/stream"
+	done := start(t, exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-re", "-i", moduleRoot+"/ingest/file/clip.flv", "-t", "3", "-c", "copy", "-f", "flv", url))
+	eventually(t, 5*time.Second, "the stream over TLS", func() bool {
+		_, body := get(t, n.HTTP+"/api/v1/streams/live/stream")
+		return strings.Contains(string(body), `"state":"live"`)
+	})
+	wait(t, "push", done, 15*time.Second)
+	if status, _, stderr := command(t, nil, "publish", "--rtmp-tls-listen", ":0", "--rtmp-tls-certificate", key, "--rtmp-tls-key", key); status != 2 || !strings.Contains(stderr, "rtmp.tlsCertificate") {
+		t.Errorf("a wrong certificate: status %d, %s", status, stderr)
+	}
+}
+
+// makeCertificate writes a self-signed certificate and its key.
+func makeCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(nil, &template, &template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
 }
