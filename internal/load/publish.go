@@ -81,10 +81,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := p.publish(ctx, conn); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("publish to %s: %w", p.Addr, err)
+	err = p.publish(ctx, conn)
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("publish to %s: %w", p.Addr, err)
 }
 
 func (p *Publisher) publish(ctx context.Context, conn net.Conn) error {

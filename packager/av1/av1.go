@@ -182,17 +182,14 @@ func TrimTemporalDelimiter(b []byte) []byte {
 // IsKey reports whether a temporal unit is a random access point: it holds a
 // sequence header.
 func IsKey(b []byte) bool {
-	for n := 0; len(b) > 0 && n < MaxOBUs; n++ {
-		units, err := Split(nil, b)
-		if err != nil {
-			return false
-		}
-		for _, u := range units {
-			if u.Type == obuSequenceHeader {
-				return true
-			}
-		}
+	units, err := Split(nil, b)
+	if err != nil {
 		return false
+	}
+	for _, u := range units {
+		if u.Type == obuSequenceHeader {
+			return true
+		}
 	}
 	return false
 }

@@ -40,7 +40,8 @@ var videoRows = []struct {
 	{"av01 show existing frame", "A1 61763031 1200 1A01E8", Video{FrameType: InterFrame, Packet: CodedFrames, Codec: AV1, Data: []byte{0x12, 0, 0x1a, 1, 0xe8}}, true},
 	{
 		"vp09 configuration", "90 76703039 01000000 00148202 02020000",
-		Video{FrameType: KeyFrame, Packet: SequenceStart, Codec: VP9, Data: []byte{1, 0, 0, 0, 0, 0x14, 0x82, 2, 2, 2, 0, 0}}, true,
+		Video{FrameType: KeyFrame, Packet: SequenceStart, Codec: VP9, Data: []byte{1, 0, 0, 0, 0, 0x14, 0x82, 2, 2, 2, 0, 0}},
+		true,
 	},
 	{"one modifier", "97 02 01E240 01 68766331 000000 AA", Video{FrameType: KeyFrame, Packet: CodedFrames, Codec: HEVC, NanoOffset: 123456, Data: []byte{0xaa}}, false},
 	{"two modifiers, the first unknown", "97 00 FF 17 02 000001 03 68766331 AA", Video{FrameType: KeyFrame, Packet: CodedFrames, Codec: HEVC, NanoOffset: 1, Data: []byte{0xaa}}, false},

@@ -7,6 +7,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	ts "github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 	tscodecs "github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/substructs"
 
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/packager/h264"
@@ -47,7 +48,7 @@ func newTSWriter(tracks []packager.Track, _ segmentWriter) *tsWriter {
 	return t
 }
 
-func tsCodec(t packager.Track) ts.Codec {
+func tsCodec(t packager.Track) tscodecs.Codec {
 	switch t.Codec {
 	case packager.CodecH264:
 		return &tscodecs.H264{}
@@ -56,7 +57,7 @@ func tsCodec(t packager.Track) ts.Codec {
 	case packager.CodecMP3:
 		return &tscodecs.MPEG1Audio{}
 	case packager.CodecOpus:
-		return &tscodecs.Opus{ChannelCount: t.Channels}
+		return &tscodecs.Opus{Desc: &substructs.OpusAudioDescriptor{ChannelConfigCode: uint8(t.Channels)}}
 	case packager.CodecAAC:
 		var c mpeg4audio.AudioSpecificConfig
 		if c.Unmarshal(t.Config) == nil {

@@ -57,7 +57,6 @@ type Muxer struct {
 	retained []*segment // no longer listed
 	inits    []initSegment
 	ended    bool
-	version  uint64
 	peak     float64 // bits a second
 	total    int64
 	covered  time.Duration
