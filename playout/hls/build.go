@@ -161,4 +161,13 @@ func (m *Muxer) slide() {
 			break
 		}
 	}
+	// Initializations that no kept segment needs go, their places stay.
+	oldest := m.segments[0].init
+	if len(m.retained) > 0 {
+		oldest = m.retained[0].init
+	}
+	for i := oldest - 1; i >= 0 && m.inits[i].body != nil; i-- {
+		m.inits = append([]initSegment(nil), m.inits...) // snapshots share the old ones
+		m.inits[i].body = nil
+	}
 }
