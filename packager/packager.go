@@ -45,7 +45,8 @@ type Packager struct {
 	// pending, is the set that takes over at the next segment.
 	active, next []Track
 	pending      bool
-	wall         int64 // Unix milliseconds at media time 0
+	early        []Sample // audio before the first key frame
+	wall         int64    // Unix milliseconds at media time 0
 	stats        PackagerStats
 }
 
@@ -104,7 +105,7 @@ func (p *Packager) Pack(dst []Message, now reliability.Time, s Sample) []Message
 		return dst
 	}
 	if !p.accepts(s) {
-		p.stats.Waiting++
+		p.hold(s)
 		return dst
 	}
 	started := p.time.started
@@ -119,10 +120,40 @@ func (p *Packager) Pack(dst []Message, now reliability.Time, s Sample) []Message
 	}
 	if cut, ok := p.cutter.Next(s); ok {
 		dst = p.appendHead(dst, cut, s)
+		dst = p.release(dst, now)
 	}
+	return p.appendSample(dst, s)
+}
+
+func (p *Packager) appendSample(dst []Message, s Sample) []Message {
 	p.stats.Samples[s.Track]++
 	p.stats.Bytes[s.Track] += uint64(len(s.Payload))
 	return append(dst, p.message(s))
+}
+
+// maxEarly bounds the audio that waits for the first key frame.
+const maxEarly = 128
+
+// hold keeps audio that comes before a stream's first key frame, and drops what
+// has to wait for a new format.
+func (p *Packager) hold(s Sample) {
+	_, wanted := trackOf(p.next, s.Track)
+	if len(p.active) == 0 && wanted && s.Track == TrackAudio && len(p.early) < maxEarly {
+		p.early = append(p.early, s)
+		return
+	}
+	p.stats.Waiting++
+}
+
+// release packs the audio that waited for the first key frame.
+func (p *Packager) release(dst []Message, now reliability.Time) []Message {
+	for _, s := range p.early {
+		if p.time.place(now, &s) {
+			dst = p.appendSample(dst, s)
+		}
+	}
+	p.early = nil
+	return dst
 }
 
 // accepts reports whether the sample's track is in force, or comes into force

@@ -181,8 +181,13 @@ func (m *Muxer) sample(s packager.Sample) {
 			m.cuts = append(m.cuts, cut)
 		}
 	}
-	if m.open == nil && len(m.cuts) == 0 || m.open == nil && s.DTS < m.cuts[0].Start {
+	if m.open == nil && len(m.cuts) == 0 {
 		return // before the first segment
+	}
+	// Audio that begins a little before the first picture belongs to the
+	// stream's first segment; a late joiner's first one has none of it.
+	if m.open == nil && s.DTS < m.cuts[0].Start && (m.cuts[0].Number != 1 || len(m.segments) > 0) {
+		return
 	}
 	l.add(s)
 	m.advance(false)
