@@ -23,7 +23,11 @@ func TestRTSPTransports(t *testing.T) {
 			// Three seconds of 25 pictures each, all decoded without an error.
 			sums := parseSums(string(tool(t, 30*time.Second, "ffmpeg", append([]string{
 				"-v", "error", "-rtsp_transport", transport, "-i", url, "-t", "3"}, append(pictureSums, "-")...)...)))
-			if len(sums) < 70 {
+			least := 70
+			if transport == "udp_multicast" {
+				least = 45 // a reader of a group waits for the next key frame
+			}
+			if len(sums) < least {
 				t.Errorf("only %d pictures in 3 s", len(sums))
 			}
 		})
