@@ -14,29 +14,44 @@ const maxReorder = 16
 // the presentation time that lies n places before it in presentation order.
 type dtsClock struct {
 	depth   int
-	window  []time.Duration // the depth+1 greatest times so far, sorted
+	window  []time.Duration // the depth greatest times so far, sorted
+	early   []time.Duration // until started
 	started bool
 	last    time.Duration
-	primed  int // pictures given out before the window was full
-	step    time.Duration
+	primed  int           // pictures given out
+	step    time.Duration // between two pictures, as seen at the start
 }
 
 // add takes the presentation time of the next picture in decoding order and
 // returns decode times for the pictures that are settled by it: at the start
 // none, then one for each that waited, later always one.
 func (c *dtsClock) add(dst []time.Duration, pts time.Duration) []time.Duration {
+	if c.started {
+		return c.settle(dst, pts)
+	}
+	// Only after this many pictures two neighbors in presentation order are
+	// sure to be among them, whose distance extends the times backwards.
+	c.early = append(c.early, pts)
+	if len(c.early) < 2*c.depth+1 {
+		return dst
+	}
+	c.started = true
+	c.step = spacing(c.early)
+	first := slices.Min(c.early)
+	for k := range c.depth {
+		c.window = append(c.window, first-time.Duration(c.depth-k)*c.step)
+	}
+	for _, p := range c.early {
+		dst = c.settle(dst, p)
+	}
+	c.early = nil
+	return dst
+}
+
+// settle is add once the window is full.
+func (c *dtsClock) settle(dst []time.Duration, pts time.Duration) []time.Duration {
 	i, _ := slices.BinarySearch(c.window, pts)
 	c.window = slices.Insert(c.window, i, pts)
-	if !c.started {
-		if len(c.window) <= c.depth {
-			return dst
-		}
-		c.started = true
-		c.step = c.spacing()
-		for k := range c.depth {
-			dst = append(dst, c.monotonic(c.window[0]-time.Duration(c.depth-k)*c.step))
-		}
-	}
 	dts := c.window[0]
 	c.window = c.window[1:]
 	if dts > pts && c.depth < maxReorder {
@@ -49,12 +64,16 @@ func (c *dtsClock) add(dst []time.Duration, pts time.Duration) []time.Duration {
 }
 
 // spacing is the least distance of two presentation times.
-func (c *dtsClock) spacing() time.Duration {
-	least := 40 * time.Millisecond
-	for i := 1; i < len(c.window); i++ {
-		if d := c.window[i] - c.window[i-1]; d > 0 && (i == 1 || d < least) {
+func spacing(times []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	least := time.Duration(0)
+	for i := 1; i < len(sorted); i++ {
+		if d := sorted[i] - sorted[i-1]; d > 0 && (least == 0 || d < least) {
 			least = d
 		}
+	}
+	if least == 0 {
+		return 40 * time.Millisecond
 	}
 	return least
 }

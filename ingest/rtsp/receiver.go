@@ -31,7 +31,7 @@ const (
 )
 
 // maxPending bounds the pictures that wait for their decode time.
-const maxPending = maxReorder + 1
+const maxPending = 2*maxReorder + 1
 
 // receiver turns the RTP packets of a session into samples for a sink. It is
 // used from one goroutine at a time.

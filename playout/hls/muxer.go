@@ -331,16 +331,25 @@ func (m *Muxer) full(s pendingSample, end time.Duration) bool {
 }
 
 // fixPartTarget chooses the longest part once for all: a whole number of
-// frames that fits into the wanted length, with a millisecond for rounding.
+// frames that fits into the wanted length. Timestamps are rounded to a
+// millisecond, so what a frame seems to last may be off by one; the rate that
+// the stream states is better if it agrees.
 func (m *Muxer) fixPartTarget(frame time.Duration) {
 	if m.partLimit != 0 {
 		return
 	}
-	limit := m.rule.Part
+	m.partLimit = m.rule.Part + 2*time.Millisecond
 	if frame > 0 && frame <= slowestFrame {
-		limit = max(frame, (m.rule.Part+time.Millisecond)/frame*frame)
+		slack := time.Millisecond // for each frame
+		if l := m.primary(); l.track.FrameRate > 0 {
+			stated := time.Duration(float64(time.Second) / l.track.FrameRate)
+			if d := stated - frame; d > -time.Millisecond && d < time.Millisecond {
+				frame, slack = stated, 0
+			}
+		}
+		n := max(1, (m.rule.Part+time.Millisecond)/frame)
+		m.partLimit = n*(frame+slack) + 2*time.Millisecond
 	}
-	m.partLimit = limit + 2*time.Millisecond
 	m.partTarget = time.Duration(float64(m.partLimit) * partHeadroom).Round(time.Millisecond)
 }
 
