@@ -19,9 +19,10 @@ const TARGET_MAX = 6;
 const STALL_STEP = 0.25;
 const RATE_MAX = 1.15;
 const RATE_MIN = 0.95;
+const DRY = 1; // this far behind with nothing left to play, we load from the live edge
 const JUMP_OVER = 5; // farther behind than this we jump instead of hurrying
 
-const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, fatal: '', latency: NaN };
+const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, restarted: 0, fatal: '', latency: NaN };
 window.ringcast = state; // for tests, and for the curious
 
 document.title = name + ' · Ringcast';
@@ -141,6 +142,26 @@ function latency() {
   return s.length ? s.end(s.length - 1) - video.currentTime : NaN;
 }
 
+// restartLoad loads from the live edge again. After the publisher was away there
+// is a hole in media time that the playlist does not show; hls.js would look for
+// the next fragment at the time it is at, and not find the other side for long.
+function restartLoad() {
+  state.restarted = performance.now();
+  state.hls.stopLoad();
+  state.hls.startLoad(-1);
+  const to = overHole();
+  if (to) video.currentTime = to;
+}
+
+// overHole returns the time at which what is buffered begins again, or 0.
+function overHole() {
+  const b = video.buffered;
+  for (let i = 0; i < b.length; i++) {
+    if (b.start(i) > video.currentTime) return b.start(i) + 0.02;
+  }
+  return 0;
+}
+
 // steer keeps the distance by speed: faster when behind and there is enough in
 // the buffer to do so, slower when the buffer is about to run dry.
 function steer() {
@@ -149,6 +170,7 @@ function steer() {
   if (state.hls && state.target && state.started && !video.paused) {
     const behind = state.latency - state.target;
     let rate = 1;
+    if (buffer < 0.05 && behind > DRY && performance.now() - state.restarted > 3000) restartLoad();
     if (behind > JUMP_OVER && state.hls.liveSyncPosition) video.currentTime = state.hls.liveSyncPosition;
     else if (behind > 0.03 && buffer > 0.2) rate = Math.min(RATE_MAX, 1 + behind * 0.4);
     else if (buffer < 0.08) rate = RATE_MIN;
