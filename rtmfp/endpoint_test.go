@@ -437,6 +437,26 @@ func TestKeepaliveAndDeath(t *testing.T) {
 	}
 }
 
+// An explicit ping is answered, and repeated like any other while it is not.
+func TestPing(t *testing.T) {
+	n := vnet.New(1)
+	a := newNode(t, n, nil, "192.0.2.1:1000", false, vnet.LinkParams{Delay: 20 * time.Millisecond})
+	b := newNode(t, n, nil, "192.0.2.2:1935", true, vnet.LinkParams{})
+	s := connect(t, a, b, serverURI)
+	b.host.SetPlugged(false)
+	before := a.Stats().Sent
+	a.do(func(now rtmfp.Instant) { s.Ping(now) })
+	n.Run(5 * time.Second)
+	if sent := a.Stats().Sent - before; sent < 2 || sent > 6 {
+		t.Errorf("%d pings in 5 s without an answer, want a few", sent)
+	}
+	b.host.SetPlugged(true)
+	n.Run(5 * time.Second)
+	if rtt, known := s.RTT(); !known || rtt < 36*time.Millisecond || rtt > 44*time.Millisecond {
+		t.Errorf("round trip %v, want 40 ms", rtt)
+	}
+}
+
 func TestUnansweredOpeningFails(t *testing.T) {
 	n := vnet.New(1)
 	a := newNode(t, n, nil, "192.0.2.1:1000", false, vnet.LinkParams{})

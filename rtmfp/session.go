@@ -172,7 +172,7 @@ func (s *Session) SetAcceptForwarded(accept bool) { s.acceptFI = accept }
 // Ping asks the far end for a sign of life, which also measures the path.
 func (s *Session) Ping(now Instant) {
 	if s.state == StateOpen {
-		s.pingAt = now
+		s.pingAt, s.pingWait = now, s.rtt.ERTO()
 		s.addControl(wire.TypePing, nil)
 		s.rearm(now)
 	}
