@@ -39,7 +39,20 @@ test: ## run every test that this machine can; on Debian as root it installs wha
 	mkdir -p .cache; go vet ./...; \
 	go list ./... | grep -Ev "$$pattern" > .cache/packages || true; \
 	if [[ -n $$left_out ]]; then echo "LEFT OUT on this machine:" $$left_out; fi; \
-	go test -p 2 -timeout 20m $$(cat .cache/packages)
+	go test -p 2 -timeout 20m $$(cat .cache/packages); \
+	$(MAKE) --no-print-directory fuzz-edge
+
+# Five minutes in all on what strangers can send to an open port.
+EDGEFUZZTIME ?= 30s
+EDGEFUZZ := ingest/rtmp:FuzzChunkReader ingest/rtmp:FuzzSession ingest/flv:FuzzReader \
+  packager/flv:FuzzParseVideo packager/flv:FuzzParseAudio packager:FuzzUnpackager rtmfp/amf0:FuzzParse \
+  ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/web:FuzzClassify
+
+fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (30s) each
+	@for t in $(EDGEFUZZ); do \
+	  echo "== fuzz $$t"; \
+	  go test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(EDGEFUZZTIME) -parallel 2; \
+	done
 
 race: ## run the tests of all packages but the end-to-end ones under the race detector
 	go test -race -p 2 -timeout 20m $$(go list ./... | grep -Ev '/internal/(e2e|lab)')
@@ -81,4 +94,4 @@ generate: ## make the generated pages and examples again
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test race fuzz bench bench-edge e2e lint generate clean
+.PHONY: help build ui demo test race fuzz fuzz-edge bench bench-edge e2e lint generate clean

@@ -19,10 +19,10 @@ import (
 // pictures.
 func TestEveryFrameArrives(t *testing.T) {
 	clips := []clip{
-		{"bframes-aac", h264BFrames, aac, 6},
-		{"video-only", h264BFrames, nil, 6},
-		{"aac-only", nil, aac, 6},
-		{"bframes-mp3", h264BFrames, mp3, 6},
+		{name: "bframes-aac", video: h264BFrames, audio: aac, seconds: 6},
+		{name: "video-only", video: h264BFrames, seconds: 6},
+		{name: "aac-only", audio: aac, seconds: 6},
+		{name: "bframes-mp3", video: h264BFrames, audio: mp3, seconds: 6},
 	}
 	for _, c := range clips {
 		for _, protocol := range []string{"rtmp", "rtsp"} {
@@ -31,6 +31,32 @@ func TestEveryFrameArrives(t *testing.T) {
 				everyFrame(t, c, protocol)
 			})
 		}
+	}
+}
+
+// TestEveryFrameArrivesOverUDP pushes by RTSP over UDP what RTMP does not carry
+// from this FFmpeg.
+func TestEveryFrameArrivesOverUDP(t *testing.T) {
+	everyFrame(t, clip{name: "hevc-opus", video: hevc, audio: opus, seconds: 6, container: "mkv"}, "rtsp-udp")
+}
+
+// TestGStreamerPushes takes what GStreamer sends with each of its two RTMP
+// sinks, one of which is librtmp.
+func TestGStreamerPushes(t *testing.T) {
+	for _, sink := range []string{"rtmp2sink", "rtmpsink"} {
+		t.Run(sink, func(t *testing.T) {
+			t.Parallel()
+			n := startNode(t, "publish", "--stream", "cam", "--ingest-grace-period", "1s", "--hls-window", "60s")
+			push := exec.Command("gst-launch-1.0", "-q", "-e",
+				"videotestsrc", "num-buffers=125", "is-live=true", "!", "video/x-raw,width=320,height=180,framerate=25/1", "!",
+				"x264enc", "key-int-max=25", "tune=zerolatency", "!", "h264parse", "!", "flvmux", "name=m", "streamable=true", "!", sink, "location="+n.RTMP+"/cam",
+				"audiotestsrc", "num-buffers=215", "is-live=true", "!", "audioconvert", "!", "avenc_aac", "!", "aacparse", "!", "m.")
+			wait(t, "push", start(t, push), 40*time.Second)
+			got := packets(t, fetchEnded(t, n.Streams[0].HLS, t.TempDir()))
+			if len(got["video"]) != 125 || len(got["audio"]) < 210 {
+				t.Errorf("%d pictures of 125 and %d audio units of about 215 arrived", len(got["video"]), len(got["audio"]))
+			}
+		})
 	}
 }
 
@@ -56,8 +82,8 @@ func everyFrame(t *testing.T, c clip, protocol string) {
 		readers = append(readers, start(t, exec.Command("ffmpeg", append([]string{"-v", "error", "-y", "-rtsp_transport", "tcp", "-i", stream.RTSP}, append(pictureSums, decoded)...)...)))
 	}
 	push := []string{"-v", "error", "-re", "-i", source, "-c", "copy", "-f", "flv", n.RTMP + "/cam"}
-	if protocol == "rtsp" {
-		push = []string{"-v", "error", "-re", "-i", source, "-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", stream.RTSP}
+	if transport, ok := map[string]string{"rtsp": "tcp", "rtsp-udp": "udp"}[protocol]; ok {
+		push = []string{"-v", "error", "-re", "-i", source, "-c", "copy", "-f", "rtsp", "-rtsp_transport", transport, stream.RTSP}
 	}
 	wait(t, "push", start(t, exec.Command("ffmpeg", push...)), 30*time.Second)
 	for _, r := range readers {
@@ -67,7 +93,7 @@ func everyFrame(t *testing.T, c clip, protocol string) {
 	// FFmpeg joins several audio frames in an RTP packet, and does not send
 	// the last, incomplete one when it stops.
 	unsent := 0
-	if protocol == "rtsp" {
+	if protocol != "rtmp" {
 		unsent = 6
 	}
 	segments := fetchEnded(t, stream.HLS, dir)

@@ -82,7 +82,7 @@ func TestRTSPOddClients(t *testing.T) {
 // on counting without a discontinuity.
 func TestPublisherComesBack(t *testing.T) {
 	dir := t.TempDir()
-	source := clip{"restart", h264BFrames, aac, 20}.make(t, dir)
+	source := clip{name: "restart", video: h264BFrames, audio: aac, seconds: 20}.make(t, dir)
 	n := startNode(t, "publish", "--stream", "cam", "--hls-window", "60s")
 	push := func() (*exec.Cmd, <-chan error) {
 		cmd := exec.Command("ffmpeg", "-v", "error", "-re", "-i", source, "-c", "copy", "-f", "flv", n.RTMP+"/cam")

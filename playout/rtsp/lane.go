@@ -229,7 +229,7 @@ func (l *lane) pack(s packager.Sample) (*unit, error) {
 		return nil, err
 	}
 	at := l.timestamp(s)
-	u := &unit{track: s.Track, key: s.Key, lane: l, packets: packets}
+	u := &unit{track: s.Track, key: s.Key, dts: s.DTS, lane: l, packets: packets}
 	size := 0
 	for _, p := range packets {
 		size += p.MarshalSize() + 4

@@ -3,6 +3,7 @@ package rtsp
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/pion/rtp"
@@ -108,6 +109,7 @@ func (r *tcpReader) close(drain bool) {
 type unit struct {
 	track packager.TrackID
 	key   bool
+	dts   time.Duration
 	lane  *lane
 	// packets are for UDP; frame has all of them interleaved on the channel
 	// of the track's place in the stream, for TCP.

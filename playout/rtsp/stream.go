@@ -238,16 +238,30 @@ func (st *stream) remember(u *unit, s packager.Sample) {
 	_, hasVideo := st.lanes[packager.TrackVideo]
 	restart := u.track == packager.TrackVideo && u.key || !hasVideo && (len(st.cache) == 0 || s.DTS-st.cacheStart > time.Second)
 	if restart || st.cacheSize > cacheBytes || s.DTS-st.cacheStart > cacheTime {
-		st.cache, st.cacheSize, st.cacheStart = nil, 0, s.DTS
+		st.restartCache(s.DTS)
 		if !restart {
 			return // too long a group: nothing until the next key frame
 		}
 	}
-	if len(st.cache) == 0 && !restart {
+	if len(st.cache) == 0 && !restart && u.track == packager.TrackVideo {
 		return
 	}
 	st.cache = append(st.cache, u)
 	st.cacheSize += len(u.frame)
+}
+
+// restartCache empties the cache at a key frame, but for audio of the same time
+// that came earlier.
+func (st *stream) restartCache(at time.Duration) {
+	kept := st.cache[:0:0]
+	size := 0
+	for _, u := range st.cache {
+		if u.track == packager.TrackAudio && u.dts >= at {
+			kept = append(kept, u)
+			size += len(u.frame)
+		}
+	}
+	st.cache, st.cacheSize, st.cacheStart = kept, size, at
 }
 
 func (st *stream) wallOf(pts time.Duration) time.Time {
