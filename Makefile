@@ -51,7 +51,7 @@ EDGEFUZZ := ingest/rtmp:FuzzChunkReader ingest/rtmp:FuzzSession ingest/flv:FuzzR
 fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (30s) each
 	@for t in $(EDGEFUZZ); do \
 	  echo "== fuzz $$t"; \
-	  go test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(EDGEFUZZTIME) -parallel 2; \
+	  .ci/fuzz $${t%%:*} $${t##*:} $(EDGEFUZZTIME); \
 	done
 
 race: ## run the tests of all packages but the end-to-end ones under the race detector
