@@ -22,7 +22,8 @@ func TestRTSPTransports(t *testing.T) {
 			}
 			// Three seconds of 25 pictures each, all decoded without an error.
 			sums := parseSums(string(tool(t, 30*time.Second, "ffmpeg", append([]string{
-				"-v", "error", "-rtsp_transport", transport, "-i", url, "-t", "3"}, append(pictureSums, "-")...)...)))
+				"-v", "error", "-rtsp_transport", transport, "-i", url, "-t", "3",
+			}, append(pictureSums, "-")...)...)))
 			least := 70
 			if transport == "udp_multicast" {
 				least = 45 // a reader of a group waits for the next key frame

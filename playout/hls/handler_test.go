@@ -396,10 +396,9 @@ func FuzzRequest(f *testing.F) {
 
 func BenchmarkPublishPart(b *testing.B) {
 	events := clipEvents(b, 1)
-	m := newMuxer(DefaultConfig(), "x", nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		m = newMuxer(DefaultConfig(), "x", nil)
+		m := newMuxer(DefaultConfig(), "x", nil)
 		for _, ev := range events {
 			m.WriteEvent(ev)
 		}

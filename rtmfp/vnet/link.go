@@ -67,9 +67,14 @@ func (p LinkParams) Validate() error {
 		name  string
 		value float64
 	}{
-		{"Loss", p.Loss}, {"Reorder", p.Reorder}, {"Duplicate", p.Duplicate}, {"Corrupt", p.Corrupt},
-		{"Bursts.ToBad", p.Bursts.ToBad}, {"Bursts.ToGood", p.Bursts.ToGood},
-		{"Bursts.LossGood", p.Bursts.LossGood}, {"Bursts.LossBad", p.Bursts.LossBad},
+		{"Loss", p.Loss},
+		{"Reorder", p.Reorder},
+		{"Duplicate", p.Duplicate},
+		{"Corrupt", p.Corrupt},
+		{"Bursts.ToBad", p.Bursts.ToBad},
+		{"Bursts.ToGood", p.Bursts.ToGood},
+		{"Bursts.LossGood", p.Bursts.LossGood},
+		{"Bursts.LossBad", p.Bursts.LossBad},
 	} {
 		if !(share.value >= 0 && share.value <= 1) {
 			return fmt.Errorf("vnet: link %s is %v, want 0 to 1", share.name, share.value)

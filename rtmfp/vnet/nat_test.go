@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// probe is a host behind a NAT and three outside addresses: A, another port of
-// A's address, and another address.
+// probe is a host behind a NAT and two hosts outside.
 type probe struct {
-	n                       *Net
-	lan                     *LAN
-	inside, a, aPort, other *box
+	n                *Net
+	lan              *LAN
+	inside, a, other *box
 }
 
 func newProbe(t *testing.T, nat NATParams) *probe {

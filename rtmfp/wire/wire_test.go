@@ -131,8 +131,10 @@ func TestStartupChunks(t *testing.T) {
 		{"FIHello", AppendFIHello(nil, fihello), "0f003a 22 210f 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 02c00002010bb8 000102030405060708090a0b0c0d0e0f"},
 		{"Redirect", AppendRedirect(nil, redirect), "71002b 10 000102030405060708090a0b0c0d0e0f 02c00002010bb8 8120010db8000000000000000000000001c350"},
 		{"implied Redirect", AppendRedirect(nil, Redirect{TagEcho: tag}), "710011 10 000102030405060708090a0b0c0d0e0f"},
-		{"IHello", AppendIHello(nil, IHello{EPD: unhex(t, "190a72746d66703a2f2f6578616d706c652e636f6d2f6c697665"), Tag: count(0x10, 16)}),
-			"30002b1a190a72746d66703a2f2f6578616d706c652e636f6d2f6c697665101112131415161718191a1b1c1d1e1f"},
+		{
+			"IHello", AppendIHello(nil, IHello{EPD: unhex(t, "190a72746d66703a2f2f6578616d706c652e636f6d2f6c697665"), Tag: count(0x10, 16)}),
+			"30002b1a190a72746d66703a2f2f6578616d706c652e636f6d2f6c697665101112131415161718191a1b1c1d1e1f",
+		},
 	} {
 		if !bytes.Equal(c.got, unhex(t, c.want)) {
 			t.Errorf("%s is %x, want %s", c.name, c.got, c.want)
