@@ -61,7 +61,7 @@ type rtmfpDial struct {
 }
 
 func (d *rtmfpDial) run(ctx context.Context, o *rtmfpOptions, t rtmfpTarget, file string) error {
-	n, err := o.start(ctx, false, func(now rtmfp.Instant, e rtmfp.Event) {
+	n, err := o.start(context.WithoutCancel(ctx), false, func(now rtmfp.Instant, e rtmfp.Event) {
 		if d.client != nil {
 			d.client.HandleEvent(now, e)
 		}
