@@ -160,6 +160,25 @@ func (c *Command) arg(i int) amf0.Value {
 	return amf0.Null()
 }
 
+// text returns the i-th argument as a string. Some clients write it in AMF3
+// behind the switch: marker 06, then the length times two plus one in groups
+// of seven bits, most significant first.
+func (c *Command) text(i int) string {
+	v := c.arg(i)
+	if v.Kind != amf0.KindAMF3 {
+		return v.String
+	}
+	if len(v.String) < 2 || v.String[0] != 0x06 {
+		return ""
+	}
+	b := []byte(v.String[1:])
+	length, n, err := vlu.Parse(b)
+	if err != nil || length&1 == 0 || length>>1 > uint64(len(b)-n) {
+		return ""
+	}
+	return string(b[n : n+int(length>>1)])
+}
+
 // info is the object that comes with a status.
 func info(level, code, description string) amf0.Value {
 	return amf0.Object(

@@ -284,9 +284,9 @@ func (s *Server) handleCommand(now rtmfp.Instant, f *inFlow, command *Command) {
 			}
 		}
 	case "publish":
-		s.publish(now, c, f.stream, command.arg(1).String)
+		s.publish(now, c, f.stream, command.text(1))
 	case "play":
-		s.play(now, c, f.stream, command.arg(1).String)
+		s.play(now, c, f.stream, command.text(1))
 	case "closeStream":
 		if ns := c.streams[f.stream]; ns != nil {
 			s.stopPublishing(now, ns)
