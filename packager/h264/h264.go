@@ -175,17 +175,7 @@ func ParseSPS(unit []byte) (info Info, err error) {
 // IsKey reports whether an access unit with four-byte lengths holds an IDR
 // picture.
 func IsKey(payload []byte) bool {
-	for len(payload) > 4 {
-		n := binary.BigEndian.Uint32(payload)
-		if TypeOf(payload[4:]) == TypeIDR {
-			return true
-		}
-		if int64(n) > int64(len(payload)-4) {
-			return false
-		}
-		payload = payload[4+n:]
-	}
-	return false
+	return nalu.Any(payload, func(u []byte) bool { return TypeOf(u) == TypeIDR })
 }
 
 // Sets returns the parameter sets among the units of an access unit.

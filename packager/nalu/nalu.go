@@ -114,3 +114,19 @@ func AppendAnnexB(b []byte, units ...[]byte) []byte {
 	}
 	return b
 }
+
+// Any reports whether one of the units of an access unit, each behind a length
+// of four bytes, satisfies f. It stops at the first malformed length.
+func Any(payload []byte, f func(unit []byte) bool) bool {
+	for len(payload) > 4 {
+		n := int64(binary.BigEndian.Uint32(payload))
+		if n > int64(len(payload)-4) {
+			return f(payload[4:]) // cut off: its head still tells what it is
+		}
+		if n > 0 && f(payload[4:4+n]) {
+			return true
+		}
+		payload = payload[4+n:]
+	}
+	return false
+}
