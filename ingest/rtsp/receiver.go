@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -43,6 +44,8 @@ type receiver struct {
 	origin  time.Time
 	aligned bool
 	started time.Time // arrival of the first packet
+	waiting []waitingPacket
+	flowing bool
 	err     error
 }
 
@@ -242,12 +245,59 @@ func (t *rtpTrack) configH265(vps, sps, pps []byte) []byte {
 	return c.Append(nil)
 }
 
+// What is held at the start until every track's sender report is there, which
+// over UDP may come a little after the first packets.
+const (
+	reportWait = 250 * time.Millisecond
+	maxWaiting = 256
+)
+
+// waitingPacket is a packet that waits for the reports.
+type waitingPacket struct {
+	track *rtpTrack
+	p     *rtp.Packet
+}
+
 // packet takes the next packet of a media. Malformed packets are ignored.
 func (r *receiver) packet(m *description.Media, p *rtp.Packet) error {
 	t := r.tracks[m]
 	if t == nil || r.err != nil {
 		return r.err
 	}
+	if r.flowing {
+		return r.take(t, p)
+	}
+	if r.started.IsZero() {
+		r.started = time.Now()
+	}
+	own := *p
+	own.Payload = bytes.Clone(p.Payload) // the caller may use its buffer again
+	r.waiting = append(r.waiting, waitingPacket{t, &own})
+	if r.allReported() || len(r.waiting) >= maxWaiting || time.Since(r.started) > reportWait {
+		r.flow()
+	}
+	return r.err
+}
+
+func (r *receiver) allReported() bool {
+	for _, t := range r.tracks {
+		if !t.reported {
+			return false
+		}
+	}
+	return true
+}
+
+// flow takes the packets that waited; none waits from now on.
+func (r *receiver) flow() {
+	r.flowing = true
+	for _, w := range r.waiting {
+		_ = r.take(w.track, w.p)
+	}
+	r.waiting = nil
+}
+
+func (r *receiver) take(t *rtpTrack, p *rtp.Packet) error {
 	base := t.time(p.Timestamp)
 	units, err := t.decode(p)
 	if err != nil || len(units) == 0 {
@@ -382,6 +432,7 @@ func (t *rtpTrack) emit(dts time.Duration, f pendingFrame) {
 
 // finish hands over what is still held, at the end of the session.
 func (r *receiver) finish() {
+	r.flow()
 	for _, t := range r.tracks {
 		for i, f := range t.pending {
 			t.emit(max(t.clock.last+time.Duration(i+1)*max(t.clock.step, time.Millisecond), 0), f)

@@ -93,15 +93,20 @@ func everyFrame(t *testing.T, c clip, protocol string) {
 	// FFmpeg joins several audio frames in an RTP packet, and does not send
 	// the last, incomplete one when it stops.
 	unsent := 0
-	if protocol != "rtmp" {
+	switch protocol {
+	case "rtsp":
 		unsent = 6
+	case "rtsp-udp":
+		// The end of the session, which comes by TCP, overtakes packets.
+		unsent = 20
 	}
 	segments := fetchEnded(t, stream.HLS, dir)
 	want := packets(t, source)
 	t.Run("hls", func(t *testing.T) {
-		comparePackets(t, want, packets(t, segments), true, unsent)
+		got := packets(t, segments)
+		comparePackets(t, want, got, true, unsent)
 		if c.video != nil {
-			samePictures(t, pictures(t, source), pictures(t, segments))
+			samePictures(t, upTo(pictures(t, source), want, got), pictures(t, segments))
 		}
 	})
 	t.Run("rtsp", func(t *testing.T) {
@@ -109,15 +114,23 @@ func everyFrame(t *testing.T, c clip, protocol string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		comparePackets(t, want, parsePackets(t, b), false, unsent)
+		got := parsePackets(t, b)
+		comparePackets(t, want, got, false, unsent)
 		if c.video != nil {
 			sums, err := os.ReadFile(decoded)
 			if err != nil {
 				t.Fatal(err)
 			}
-			samePictures(t, pictures(t, source), parseSums(string(sums)))
+			samePictures(t, upTo(pictures(t, source), want, got), parseSums(string(sums)))
 		}
 	})
+}
+
+// upTo leaves out the pictures at the end that were overtaken; comparePackets
+// has said whether they are too many.
+func upTo(sums []string, want, got map[string][]packet) []string {
+	missing := len(want["video"]) - len(got["video"])
+	return sums[:max(0, min(len(sums), len(sums)-missing))]
 }
 
 // comparePackets checks one output against the source. dts says whether the
@@ -127,7 +140,7 @@ func comparePackets(t *testing.T, want, got map[string][]packet, dts bool, unsen
 	offsets := map[string]float64{}
 	for kind := range want {
 		missing := 0
-		if kind == "audio" {
+		if kind == "audio" || unsent > 6 {
 			missing = unsent
 		}
 		offsets[kind] = samePackets(t, kind, want[kind], got[kind], dts, missing)
