@@ -1,9 +1,7 @@
 package file
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/ringcast/ringcast/packager"
@@ -26,47 +24,24 @@ type demuxer interface {
 	close() error
 }
 
-// demuxReader makes events of the frames of a container.
-type demuxReader struct {
-	demuxer demuxer
-	unpack  *packager.Unpackager
-	config  []byte // AudioSpecificConfig given to the unpackager
-	ended   bool
+// demuxFeed makes messages of the frames of a container.
+type demuxFeed struct {
+	unpack *packager.Unpackager
+	config []byte // AudioSpecificConfig given to the unpackager
 	// audioEnd is where the last audio frame ended: several frames share the
 	// timestamp of the first one.
 	audioEnd time.Duration
 }
 
-func newDemuxReader(d demuxer) *demuxReader {
-	return &demuxReader{demuxer: d, unpack: packager.NewUnpackager()}
-}
-
-// Close closes the file.
-func (r *demuxReader) Close() error { return r.demuxer.close() }
-
-// Read returns the next event.
-func (r *demuxReader) Read() (packager.Event, error) {
-	for {
-		if ev, ok := r.unpack.Poll(); ok {
-			if ev.Kind == packager.EventTracks || ev.Kind == packager.EventSample {
-				return ev, nil
-			}
-			continue
-		}
-		if r.ended {
-			return packager.Event{}, io.EOF
-		}
-		f, err := r.demuxer.next()
-		switch {
-		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-			r.ended = true
-			r.unpack.Flush()
-		case err != nil:
-			return packager.Event{}, err
-		default:
+func newDemuxReader(d demuxer) reader {
+	r := &demuxFeed{unpack: packager.NewUnpackager()}
+	return &unpackReader{unpack: r.unpack, closer: d.close, feed: func() error {
+		f, err := d.next()
+		if err == nil {
 			r.feed(f)
 		}
-	}
+		return err
+	}}
 }
 
 // timeMargin keeps the times of files with negative timestamps above zero.
@@ -78,7 +53,7 @@ func milliseconds(d time.Duration) uint32 {
 
 // feed hands a frame to the unpackager. Malformed frames are dropped there,
 // and counted.
-func (r *demuxReader) feed(f frame) {
+func (r *demuxFeed) feed(f frame) {
 	switch f.codec {
 	case flv.AVC, flv.HEVC:
 		units, err := nalu.SplitAnnexB(nil, f.data)
@@ -99,7 +74,7 @@ func (r *demuxReader) feed(f frame) {
 }
 
 // feedADTS splits ADTS frames. Those that share a timestamp follow each other.
-func (r *demuxReader) feedADTS(f frame) {
+func (r *demuxFeed) feedADTS(f frame) {
 	at := f.pts
 	for data := f.data; len(data) >= aac.ADTSHeaderLen; {
 		h, err := aac.ParseADTS(data)
