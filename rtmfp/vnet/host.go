@@ -203,7 +203,7 @@ func (h *Host) WakeAt(t reliability.Time) {
 func (h *Host) arm(t reliability.Time) {
 	h.wakeAt = max(t, h.net.now)
 	h.wakeGen++
-	h.net.events.push(event{at: h.wakeAt, kind: evWake, what: h.id, arg: h.wakeGen})
+	h.net.events.Push(h.wakeAt, event{kind: evWake, what: h.id, arg: h.wakeGen})
 }
 
 // wake handles a timer event.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/reliability/timer"
 )
 
 // eventKind says what an event does.
@@ -19,12 +20,20 @@ const (
 	evCall                     // call what is due
 )
 
+// event is one thing that will happen.
+type event struct {
+	pkt  *packet
+	what int32 // index of the host, LAN or call
+	arg  uint32
+	kind eventKind
+}
+
 // Net is a virtual network: hosts, LANs, NATs and links, and the queue of all
 // that is going to happen. Everything it does follows from its seed and from
 // the order of the calls. Not safe for concurrent use.
 type Net struct {
 	now    reliability.Time
-	events calendar
+	events timer.Calendar[event]
 	core   *LAN
 	lans   []*LAN
 	hosts  []*Host
@@ -57,7 +66,7 @@ func (n *Net) Core() *LAN { return n.core }
 func (n *Net) Stats() Stats { return n.stats }
 
 // Pending returns how many events are waiting.
-func (n *Net) Pending() int { return n.events.len() }
+func (n *Net) Pending() int { return n.events.Len() }
 
 // Hash returns a digest of all deliveries so far: who got how many bytes and
 // when. Two runs with the same seed have the same hash.
@@ -81,22 +90,22 @@ func (n *Net) At(t reliability.Time, f func(now reliability.Time)) {
 	} else {
 		n.calls = append(n.calls, f)
 	}
-	n.events.push(event{at: max(t, n.now), kind: evCall, what: i})
+	n.events.Push(max(t, n.now), event{kind: evCall, what: i})
 }
 
 // After calls f after d.
 func (n *Net) After(d time.Duration, f func(now reliability.Time)) { n.At(n.now.Add(d), f) }
 
 // NextEvent returns when the next thing happens, or Never.
-func (n *Net) NextEvent() reliability.Time { return n.events.peek() }
+func (n *Net) NextEvent() reliability.Time { return n.events.Peek() }
 
 // Step lets the next thing happen and reports whether there was one.
 func (n *Net) Step() bool {
-	e, ok := n.events.pop()
+	e, at, ok := n.events.Pop()
 	if !ok {
 		return false
 	}
-	n.now = max(n.now, e.at)
+	n.now = max(n.now, at)
 	n.stats.Events++
 	switch e.kind {
 	case evForward:
@@ -118,7 +127,7 @@ func (n *Net) Step() bool {
 
 // RunUntil lets everything happen that is due by t, and sets the clock to t.
 func (n *Net) RunUntil(t reliability.Time) {
-	for n.events.peek() <= t && t != reliability.Never {
+	for n.events.Peek() <= t && t != reliability.Never {
 		n.Step()
 	}
 	n.now = max(n.now, t)
@@ -132,7 +141,7 @@ func (n *Net) Run(d time.Duration) { n.RunUntil(n.now.Add(d)) }
 func (n *Net) RunWhile(d time.Duration, cond func() bool) bool {
 	end := n.now.Add(d)
 	for cond() {
-		if n.events.peek() > end {
+		if n.events.Peek() > end {
 			n.now = max(n.now, end)
 			return false
 		}
@@ -213,7 +222,7 @@ func (n *Net) schedule(at reliability.Time, kind eventKind, what int32, pkt *pac
 			at = at.Add(path(pkt.from.Addr(), pkt.to.Addr()))
 		}
 	}
-	n.events.push(event{at: at, kind: kind, what: what, pkt: pkt})
+	n.events.Push(at, event{kind: kind, what: what, pkt: pkt})
 }
 
 // arrive is schedule without delay.

@@ -1,4 +1,4 @@
-package vnet
+package timer
 
 import (
 	"math/bits"
@@ -17,33 +17,31 @@ const (
 	monthCount = 1024
 )
 
-// event is one thing that will happen. Events are ordered by time and, at one
-// instant, by the order in which they were put in.
-type event struct {
-	at   reliability.Time
-	seq  uint64
-	pkt  *packet
-	what int32 // index of the host, LAN or call
-	arg  uint32
-	kind eventKind
+// entry is a value with its place in the order: by time and, at one instant,
+// by the order in which they were put in.
+type entry[T any] struct {
+	at    reliability.Time
+	seq   uint64
+	value T
 }
 
-func (e *event) before(f *event) bool {
+func (e *entry[T]) before(f *entry[T]) bool {
 	return e.at < f.at || (e.at == f.at && e.seq < f.seq)
 }
 
-// calendar is a priority queue of events: a ring of days that are sorted only
-// when they come, a ring of months that are spread over the days when they
-// come, and a heap for all that is further away. Putting in and taking out
-// cost about the same for ten events pending and for a million. The zero value
-// is an empty calendar at time zero.
-type calendar struct {
-	today  eventHeap // events of day or earlier
-	day    int64     // number of the day that today holds
-	month  int64     // months up to here have been spread over the days
-	days   [dayCount][]event
-	months [monthCount][]event
-	later  eventHeap
+// Calendar is a priority queue of values by time: a ring of days that are
+// sorted only when they come, a ring of months that are spread over the days
+// when they come, and a heap for all that is further away. Values of one
+// instant come out in the order in which they were put in. Putting in and
+// taking out cost about the same for ten values pending and for a million. The
+// zero value is an empty calendar at time zero. Not safe for concurrent use.
+type Calendar[T any] struct {
+	today  entryHeap[T] // events of day or earlier
+	day    int64        // number of the day that today holds
+	month  int64        // months up to here have been spread over the days
+	days   [dayCount][]entry[T]
+	months [monthCount][]entry[T]
+	later  entryHeap[T]
 	// Occupancy bit maps let empty days be jumped over.
 	dayUsed   [dayCount / 64]uint64
 	monthUsed [monthCount / 64]uint64
@@ -51,18 +49,18 @@ type calendar struct {
 	size      int
 }
 
-// len returns how many events are pending.
-func (c *calendar) len() int { return c.size }
+// Len returns how many values are pending.
+func (c *Calendar[T]) Len() int { return c.size }
 
-// push puts e in. An event of the past happens next.
-func (c *calendar) push(e event) {
+// Push puts value in for the instant at. What is put in for the past comes out
+// next.
+func (c *Calendar[T]) Push(at reliability.Time, value T) {
 	c.seq++
-	e.seq = c.seq
 	c.size++
-	c.place(e)
+	c.place(entry[T]{at: at, seq: c.seq, value: value})
 }
 
-func (c *calendar) place(e event) {
+func (c *Calendar[T]) place(e entry[T]) {
 	day, month := int64(e.at)>>dayShift, int64(e.at)>>monthShift
 	switch {
 	case day <= c.day:
@@ -80,8 +78,8 @@ func (c *calendar) place(e event) {
 	}
 }
 
-// peek returns when the next event is due, or Never.
-func (c *calendar) peek() reliability.Time {
+// Peek returns when the next value is due, or reliability.Never.
+func (c *Calendar[T]) Peek() reliability.Time {
 	if e := c.next(); e != nil {
 		return e.at
 	}
@@ -90,7 +88,7 @@ func (c *calendar) peek() reliability.Time {
 
 // next returns the next event without taking it out. It stays valid until the
 // calendar is changed.
-func (c *calendar) next() *event {
+func (c *Calendar[T]) next() *entry[T] {
 	for len(c.today) == 0 {
 		if c.size == 0 {
 			return nil
@@ -100,18 +98,20 @@ func (c *calendar) next() *event {
 	return &c.today[0]
 }
 
-// pop takes out the next event.
-func (c *calendar) pop() (event, bool) {
+// Pop takes out the next value and returns it with its time, or false if there
+// is none.
+func (c *Calendar[T]) Pop() (value T, at reliability.Time, ok bool) {
 	if c.next() == nil {
-		return event{}, false
+		return value, reliability.Never, false
 	}
 	c.size--
-	return c.today.pop(), true
+	e := c.today.pop()
+	return e.value, e.at, true
 }
 
 // turn moves on to the next day that has events. Days of months to come are
 // not looked at: the ring of days never holds more than one month.
-func (c *calendar) turn() {
+func (c *Calendar[T]) turn() {
 	last := c.month<<(monthShift-dayShift) + dayCount - 1
 	if day, ok := nextUsed(c.dayUsed[:], c.day+1, last, dayCount); ok {
 		c.day = day
@@ -126,7 +126,7 @@ func (c *calendar) turn() {
 }
 
 // turnMonth spreads the next month that has events over the days.
-func (c *calendar) turnMonth() {
+func (c *Calendar[T]) turnMonth() {
 	month, ok := nextUsed(c.monthUsed[:], c.month+1, c.month+monthCount-1, monthCount)
 	if len(c.later) > 0 {
 		if m := int64(c.later[0].at) >> monthShift; !ok || m < month {
@@ -151,8 +151,8 @@ func (c *calendar) turnMonth() {
 }
 
 // recycle empties s for new events, and lets go of it when a burst has made it
-// large. The packets of old events must not be kept alive either.
-func recycle(s []event) []event {
+// large. What old values point to must not be kept alive either.
+func recycle[T any](s []entry[T]) []entry[T] {
 	if cap(s) > 4096 {
 		return nil
 	}
@@ -175,10 +175,10 @@ func nextUsed(used []uint64, from, to, n int64) (int64, bool) {
 	return 0, false
 }
 
-// eventHeap is a binary heap, earliest event first.
-type eventHeap []event
+// entryHeap is a binary heap, earliest entry first.
+type entryHeap[T any] []entry[T]
 
-func (h *eventHeap) push(e event) {
+func (h *entryHeap[T]) push(e entry[T]) {
 	*h = append(*h, e)
 	s := *h
 	i := len(s) - 1
@@ -193,10 +193,10 @@ func (h *eventHeap) push(e event) {
 	s[i] = e
 }
 
-func (h *eventHeap) pop() event {
+func (h *entryHeap[T]) pop() entry[T] {
 	s := *h
 	first, last := s[0], s[len(s)-1]
-	s[len(s)-1] = event{}
+	s[len(s)-1] = entry[T]{}
 	s = s[:len(s)-1]
 	*h = s
 	if len(s) > 0 {
@@ -206,14 +206,14 @@ func (h *eventHeap) pop() event {
 }
 
 // order makes a heap of events in any order.
-func (h eventHeap) order() {
+func (h entryHeap[T]) order() {
 	for i := len(h)/2 - 1; i >= 0; i-- {
 		h.sink(i, h[i])
 	}
 }
 
 // sink puts e at i or below.
-func (h eventHeap) sink(i int, e event) {
+func (h entryHeap[T]) sink(i int, e entry[T]) {
 	for {
 		child := 2*i + 1
 		if child >= len(h) {

@@ -1,4 +1,4 @@
-package vnet
+package timer
 
 import (
 	"encoding/binary"
@@ -15,16 +15,16 @@ func TestCalendarAgreesWithSortedList(t *testing.T) {
 	spans := []time.Duration{0, time.Microsecond, time.Millisecond, 300 * time.Millisecond, 3 * time.Second, 10 * time.Minute, 3 * time.Hour}
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		var c calendar
-		var model []event
+		var c Calendar[int]
+		var model []entry[int]
 		var now reliability.Time
 		var seq uint64
 		for range 4000 {
 			if rng.IntN(3) > 0 {
 				at := now.Add(time.Duration(rng.Int64N(int64(spans[rng.IntN(len(spans))]) + 1)))
 				seq++
-				c.push(event{at: at, what: int32(seq)})
-				model = append(model, event{at: at, seq: seq, what: int32(seq)})
+				c.Push(at, int(seq))
+				model = append(model, entry[int]{at: at, seq: seq, value: int(seq)})
 				continue
 			}
 			now = takeBoth(t, seed, &c, &model, now)
@@ -32,13 +32,13 @@ func TestCalendarAgreesWithSortedList(t *testing.T) {
 		for len(model) > 0 {
 			now = takeBoth(t, seed, &c, &model, now)
 		}
-		if _, ok := c.pop(); ok || c.len() != 0 || c.peek() != reliability.Never {
+		if _, _, ok := c.Pop(); ok || c.Len() != 0 || c.Peek() != reliability.Never {
 			t.Fatalf("seed %d: the calendar is not empty at the end", seed)
 		}
 	}
 }
 
-func takeBoth(t *testing.T, seed uint64, c *calendar, model *[]event, now reliability.Time) reliability.Time {
+func takeBoth(t *testing.T, seed uint64, c *Calendar[int], model *[]entry[int], now reliability.Time) reliability.Time {
 	t.Helper()
 	m := *model
 	if len(m) == 0 {
@@ -51,42 +51,42 @@ func takeBoth(t *testing.T, seed uint64, c *calendar, model *[]event, now reliab
 		}
 	}
 	want := m[first]
-	if at := c.peek(); at != want.at {
+	if at := c.Peek(); at != want.at {
 		t.Fatalf("seed %d: peek says %d, want %d", seed, at, want.at)
 	}
-	got, ok := c.pop()
-	if !ok || got.what != want.what || got.at != want.at {
-		t.Fatalf("seed %d: took event %d at %d, want %d at %d", seed, got.what, got.at, want.what, want.at)
+	got, at, ok := c.Pop()
+	if !ok || got != want.value || at != want.at {
+		t.Fatalf("seed %d: took %d at %d, want %d at %d", seed, got, at, want.value, want.at)
 	}
 	m[first] = m[len(m)-1]
 	*model = m[:len(m)-1]
-	return max(now, got.at)
+	return max(now, at)
 }
 
 func FuzzCalendar(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 3})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		var c calendar
+		var c Calendar[int]
 		var times []reliability.Time
 		for len(script) >= 6 {
 			var b [8]byte
 			copy(b[1:], script[:6])
 			at := reliability.Time(binary.LittleEndian.Uint64(b[:]) >> 1)
-			c.push(event{at: at})
+			c.Push(at, len(times))
 			times = append(times, at)
 			script = script[6:]
 		}
 		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
-		var last event
+		last, lastAt := 0, reliability.Time(-1)
 		for i, want := range times {
-			e, ok := c.pop()
-			if !ok || e.at != want {
-				t.Fatalf("event %d is at %d, want %d", i, e.at, want)
+			v, at, ok := c.Pop()
+			if !ok || at != want {
+				t.Fatalf("value %d is at %d, want %d", i, at, want)
 			}
-			if i > 0 && e.at == last.at && e.seq < last.seq {
+			if at == lastAt && v < last {
 				t.Fatalf("ties are not in the order of insertion")
 			}
-			last = e
+			last, lastAt = v, at
 		}
 	})
 }
@@ -95,7 +95,7 @@ func BenchmarkCalendar(b *testing.B) {
 	for _, pending := range []int{10, 10_000, 1_000_000} {
 		b.Run(map[int]string{10: "10", 10_000: "10k", 1_000_000: "1M"}[pending], func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 2))
-			var c calendar
+			var c Calendar[int]
 			spread := func(now reliability.Time) reliability.Time {
 				if rng.IntN(4) == 0 {
 					return now.Add(time.Duration(rng.Int64N(int64(10 * time.Second))))
@@ -103,12 +103,12 @@ func BenchmarkCalendar(b *testing.B) {
 				return now.Add(time.Duration(rng.Int64N(int64(100 * time.Millisecond))))
 			}
 			for range pending {
-				c.push(event{at: spread(0)})
+				c.Push(spread(0), 0)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				e, _ := c.pop()
-				c.push(event{at: spread(e.at)})
+				_, at, _ := c.Pop()
+				c.Push(spread(at), 0)
 			}
 		})
 	}
