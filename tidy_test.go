@@ -52,6 +52,11 @@ var importLaw = map[string]rule{
 	"rtmfp/vnet":          {pure, []string{"rtmfp", "reliability", "reliability/timer"}},
 	"rtmfp/udp":           {edge, []string{"rtmfp", "reliability", "reliability/timer"}},
 
+	"multicast": {pure, []string{
+		"reliability", "reliability/timer", "packager", "fragmenter", "overlay", "rtmfp", "rtmfp/netconnection", "rtmfp/vlu",
+		"multicast/wire", "multicast/ipm",
+	}},
+
 	"packager/nalu":   {pure, nil},
 	"packager/h264":   {pure, []string{"packager/nalu"}},
 	"packager/h265":   {pure, []string{"packager/nalu"}},
