@@ -73,6 +73,9 @@ var importLaw = map[string]rule{
 		"packager/vp9", "packager/aac", "packager/opus", "packager/mp3",
 	}},
 
+	"fragmenter":     {pure, []string{"reliability", "packager", "rtmfp/vlu"}},
+	"multicast/wire": {pure, []string{"fragmenter", "rtmfp/vlu", "reliability"}},
+
 	"ingest":          {edge, []string{"packager", "reliability"}},
 	"ingest/rtmp":     {edge, []string{"ingest", "packager", "packager/...", "reliability", "rtmfp/amf0"}},
 	"ingest/flv":      {edge, []string{"ingest", "packager", "packager/...", "reliability"}},

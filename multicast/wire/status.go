@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/ringcast/ringcast/fragmenter"
+	"github.com/ringcast/ringcast/rtmfp/vlu"
+)
+
+// Lag is how long after the publisher a node gets a slice, in units of 8 ms.
+type Lag uint8
+
+const (
+	lagUnit = 8 * time.Millisecond
+	// LagUnknown stands for a lag that is not known, or 2.04 s and more.
+	LagUnknown Lag = 255
+)
+
+// LagOf returns a duration as a Lag, rounded to the nearest unit. Negative ones
+// become 0, those that do not fit LagUnknown.
+func LagOf(d time.Duration) Lag {
+	units := (max(d, 0) + lagUnit/2) / lagUnit
+	return Lag(min(units, time.Duration(LagUnknown)))
+}
+
+// Duration returns the lag, and whether it is known.
+func (l Lag) Duration() (d time.Duration, known bool) {
+	return time.Duration(l) * lagUnit, l != LagUnknown
+}
+
+// Value is what a child is worth to its parent in a slice, in quarters: how
+// many children of its own it will feed.
+type Value uint8
+
+// NoChild stands for the lowest value of no children at all.
+const NoChild Value = 255
+
+// ValueOf returns a number as a Value, rounded to the nearest quarter and
+// limited to what fits.
+func ValueOf(v float64) Value {
+	quarters := 4*v + 0.5
+	switch {
+	case !(quarters > 0): // also not a number
+		return 0
+	case quarters >= float64(NoChild-1):
+		return NoChild - 1
+	}
+	return Value(quarters)
+}
+
+// Float returns the value as a number.
+func (v Value) Float() float64 { return float64(v) / 4 }
+
+// Status tells a neighbor how its sender stands in a stream: whether and how
+// well it could feed others, and what it holds.
+//
+//	u8  type 60
+//	vlu flags: bit 0 leaf, bit 1 publisher
+//	vlu slots, vlu used
+//	vlu queue time, ms
+//	vlu first fragment of the newest key frame, 0 for none
+//	vlu fragments of that key frame
+//	u8  lag[8]
+//	u8  free: bit i for slice i
+//	u8  lowestChild[8]
+//	    run map
+type Status struct {
+	// Leaf is set by a node that relays nothing, Publisher by the source.
+	Leaf, Publisher bool
+	// Slots is how many (child, slice) pairs the node can feed, Used how many
+	// it does feed.
+	Slots, Used int
+	// Queue is how long what waits on the uplink will take.
+	Queue time.Duration
+	// KeyFrame is the first fragment of the newest key frame, 0 if none is
+	// known, and KeyFragments its length.
+	KeyFrame     fragmenter.ID
+	KeyFragments int
+	Lag          [fragmenter.SliceCount]Lag
+	// Free has bit i set when another child of slice i would be taken.
+	Free uint8
+	// LowestChild is the lowest value of the children in each slice.
+	LowestChild [fragmenter.SliceCount]Value
+}
+
+const (
+	statusLeaf      = 1 << 0
+	statusPublisher = 1 << 1
+
+	// Bounds on the numbers of a status.
+	maxSlots        = 1 << 20
+	maxQueue        = 1 << 20 // ms
+	maxKeyFragments = 1 << 16
+)
+
+// AppendStatus appends a status with a run map of h. The map is cut off at its
+// old end when the message would exceed limit bytes or MaxRuns runs; the head,
+// at most 60 bytes, is never cut.
+func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
+	start := len(b)
+	flags := byte(0)
+	if s.Leaf {
+		flags |= statusLeaf
+	}
+	if s.Publisher {
+		flags |= statusPublisher
+	}
+	b = append(b, TypeStatus, flags)
+	b = vlu.Append(b, uint64(min(max(s.Slots, 0), maxSlots)))
+	b = vlu.Append(b, uint64(min(max(s.Used, 0), maxSlots)))
+	b = vlu.Append(b, min(milliseconds(s.Queue), maxQueue))
+	b = vlu.Append(b, uint64(s.KeyFrame))
+	b = vlu.Append(b, uint64(min(max(s.KeyFragments, 0), maxKeyFragments)))
+	for _, lag := range s.Lag {
+		b = append(b, byte(lag))
+	}
+	b = append(b, s.Free)
+	for _, v := range s.LowestChild {
+		b = append(b, byte(v))
+	}
+	return appendRunMap(b, h, limit-(len(b)-start))
+}
+
+// ParseStatus reads a status and the map in it.
+func ParseStatus(b []byte) (Status, RunMap, error) {
+	r := open(b, TypeStatus)
+	flags := r.number()
+	s := Status{
+		Leaf: flags&statusLeaf != 0, Publisher: flags&statusPublisher != 0,
+		Slots: r.count(maxSlots), Used: r.count(maxSlots),
+		Queue:    durationOf(uint64(r.count(maxQueue))),
+		KeyFrame: r.id(), KeyFragments: r.count(maxKeyFragments),
+	}
+	for i := range s.Lag {
+		s.Lag[i] = Lag(r.byte())
+	}
+	s.Free = r.byte()
+	for i := range s.LowestChild {
+		s.LowestChild[i] = Value(r.byte())
+	}
+	m := r.runMap()
+	if r.err != nil {
+		return Status{}, RunMap{}, r.err
+	}
+	return s, m, nil
+}
