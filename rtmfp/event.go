@@ -41,6 +41,8 @@ const (
 	HelloForOther
 	// AddressChanged: the far end of Session has moved.
 	AddressChanged
+	// PingAnswered: the far end of Session has answered a Ping.
+	PingAnswered
 )
 
 // Event is something that happened in an endpoint.

@@ -146,6 +146,7 @@ func (e *Endpoint) handleRedirect(now Instant, payload []byte, d *Datagram) {
 	if len(c.Destinations) == 0 {
 		c.Destinations = []wire.Address{{AddrPort: d.From}}
 	}
+	s.forwarded = true
 	for _, dst := range c.Destinations {
 		s.addCandidate(now, dst.AddrPort)
 	}

@@ -101,6 +101,9 @@ type Session struct {
 	mobilityGot  Instant
 	mobilityKey  []byte
 	acceptFI     bool
+	datagram     int  // the largest to send, in bytes
+	forwarded    bool // a Redirect answered the opening
+	asked        bool // the application waits for an answer to its Ping
 
 	deadline  Instant
 	heapIndex int
@@ -123,7 +126,7 @@ func (e *Endpoint) newSession(state SessionState) *Session {
 		e: e, state: state, rtt: congestion.NewRTT(), cc: congestion.NewController(), budget: burstPackets,
 		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never,
 		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
-		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, acceptFI: e.params.AcceptForwarded,
+		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, acceptFI: e.params.AcceptForwarded, datagram: e.params.DatagramSize,
 	}
 }
 
@@ -170,8 +173,10 @@ func (s *Session) SetKeepalive(now Instant, d time.Duration) {
 func (s *Session) SetAcceptForwarded(accept bool) { s.acceptFI = accept }
 
 // Ping asks the far end for a sign of life, which also measures the path.
+// PingAnswered tells of the answer.
 func (s *Session) Ping(now Instant) {
 	if s.state == StateOpen {
+		s.asked = true
 		s.pingAt, s.pingWait = now, s.rtt.ERTO()
 		s.addControl(wire.TypePing, nil)
 		s.rearm(now)

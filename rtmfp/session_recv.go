@@ -283,6 +283,10 @@ func (s *Session) mobilityProof(at uint64, addr netip.AddrPort) []byte {
 }
 
 func (s *Session) handlePingReply(now Instant, message []byte, d *Datagram) {
+	if s.asked {
+		s.asked = false
+		s.e.emit(Event{Kind: PingAnswered, Session: s})
+	}
 	if len(message) != 25 || message[0] != 'M' {
 		return
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // room returns the length of the largest plain packet.
-func (s *Session) room() int { return s.keys.Key.Room(s.e.params.DatagramSize) }
+func (s *Session) room() int { return s.keys.Key.Room(s.datagram) }
 
 // transmit fills buf with the next run of packets, back to back and equal in
 // size but for the last. It returns 0 when there is nothing to send.
@@ -67,7 +67,7 @@ func (s *Session) refill(now Instant) {
 		return
 	}
 	// Packets a second: the window once in a round trip, and a bit.
-	rate := paceGain * float64(s.cc.Window()) / float64(s.e.params.DatagramSize) / max(srtt, paceGrain).Seconds()
+	rate := paceGain * float64(s.cc.Window()) / float64(s.datagram) / max(srtt, paceGrain).Seconds()
 	most := max(burstPackets, rate*paceBurst.Seconds())
 	s.budget = max(min(s.budget+rate*elapsed.Seconds(), most), s.budget)
 }

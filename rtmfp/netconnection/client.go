@@ -92,6 +92,21 @@ func NewClient(now rtmfp.Instant, endpoint *rtmfp.Endpoint, config ClientConfig)
 	return c, nil
 }
 
+// ControlFlow returns the server's control flow, which other flows to the
+// server answer; nil before the server has opened it.
+func (c *Client) ControlFlow() *rtmfp.RecvFlow { return c.in }
+
+// Abandon gives up a connection that has not come about. An open session stays
+// if others use it.
+func (c *Client) Abandon(now rtmfp.Instant) {
+	c.closed = true
+	if c.session.State() != rtmfp.StateOpen {
+		c.session.Abort(now)
+	} else if c.out != nil {
+		c.out.Close(now)
+	}
+}
+
 // Session returns the session with the server.
 func (c *Client) Session() *rtmfp.Session { return c.session }
 
@@ -107,8 +122,9 @@ func (c *Client) PollEvent() (ClientEvent, bool) {
 
 func (c *Client) emit(e ClientEvent) { c.events = append(c.events, e) }
 
-// HandleEvent takes an event of the endpoint. It reports false for those of
-// other sessions and of flows with other metadata.
+// HandleEvent takes an event of the endpoint. It reports whether the event was
+// about a flow of the connection: the beginning and the end of a session are
+// the business of all who use it, and so are flows with other metadata.
 func (c *Client) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 	if e.Session != c.session {
 		return false
@@ -134,14 +150,20 @@ func (c *Client) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 		if e.Recv == c.in {
 			c.disconnect(nil)
 			c.session.Close(now)
+			return true
 		}
+		_, ours := e.Recv.User.(*Stream)
+		return ours
 	case rtmfp.FlowRejected:
 		if e.Send == c.out {
 			c.disconnect(rtmfp.ErrClosed)
 			c.session.Close(now)
+			return true
 		}
+		_, ours := e.Send.User.(*Stream)
+		return ours
 	}
-	return true
+	return false
 }
 
 func (c *Client) disconnect(err error) {
@@ -182,6 +204,9 @@ func (c *Client) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 		return false
 	}
 	m, err := ParseMetadata(f.Metadata())
+	if err == nil && m.StreamID == 0 && f.Return() == nil {
+		return false // it is a client of ours as well: its control flow answers none
+	}
 	switch {
 	case err != nil:
 		f.Reject(now, 0)
@@ -276,9 +301,13 @@ func (c *Client) CreateStream(now rtmfp.Instant) (*Stream, error) {
 
 // flow opens a flow of the stream to the server.
 func (s *Stream) flow(now rtmfp.Instant, priority int) (*rtmfp.SendFlow, error) {
-	return s.client.session.OpenFlow(now, rtmfp.FlowConfig{
+	f, err := s.client.session.OpenFlow(now, rtmfp.FlowConfig{
 		Metadata: AppendMetadata(nil, Metadata{StreamID: s.id}), Return: s.client.in, Priority: priority, TimeCritical: priority > 0,
 	})
+	if err == nil {
+		f.User = s
+	}
+	return f, err
 }
 
 func (s *Stream) command(now rtmfp.Instant, name string, args ...amf0.Value) error {

@@ -119,11 +119,10 @@ func (s *Server) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 	case rtmfp.HelloForOther:
 		return s.introduce(now, e.Hello)
 	case rtmfp.SessionClosed:
-		c := s.clients[e.Session]
-		if c != nil {
+		if c := s.clients[e.Session]; c != nil {
 			s.disconnect(now, c)
 		}
-		return c != nil
+		return false // the session may have carried other things as well
 	case rtmfp.FlowOpened:
 		return s.flowOpened(now, e.Recv)
 	case rtmfp.MessageReceived:
@@ -190,13 +189,17 @@ func (s *Server) flowRejected(now rtmfp.Instant, f *rtmfp.SendFlow) bool {
 		c.session.Close(now)
 		return true
 	}
-	for _, ns := range c.streams {
-		if ns.owns(f) {
+	for _, id := range c.ids() {
+		if ns := c.streams[id]; ns.owns(f) {
 			s.stopPlaying(now, ns)
+			return true
 		}
 	}
-	return true
+	return false
 }
+
+// Serves reports whether the far end of a session is a client.
+func (s *Server) Serves(session *rtmfp.Session) bool { return s.clients[session] != nil }
 
 // disconnect forgets a client and all that it published or played.
 func (s *Server) disconnect(now rtmfp.Instant, c *client) {

@@ -1,0 +1,25 @@
+package rtmfp
+
+// LastHeard returns when an authentic packet last came from the far end.
+func (s *Session) LastHeard() Instant { return s.lastReceived }
+
+// Queued returns how many bytes of messages wait to be sent or acknowledged on
+// all flows of the session.
+func (s *Session) Queued() (bytes int) {
+	for _, f := range s.sendFlows {
+		bytes += f.queued
+	}
+	return bytes
+}
+
+// SetDatagramSize bounds the datagrams of this session below the endpoint's
+// own limit, in bytes, for a path that is known to carry less: 576 or more. It
+// is to be called before anything is written, since messages are cut to size
+// when they are.
+func (s *Session) SetDatagramSize(size int) {
+	s.datagram = max(min(size, s.e.params.DatagramSize), 576)
+}
+
+// WasRedirected reports whether an introducer or redirector answered the
+// opening: then it was the endpoint itself that did not.
+func (s *Session) WasRedirected() bool { return s.forwarded }
