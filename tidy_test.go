@@ -57,6 +57,13 @@ var importLaw = map[string]rule{
 		"multicast/wire", "multicast/ipm",
 	}},
 
+	"overlay": {pure, []string{
+		"reliability", "reliability/timer", "rtmfp/vlu", "rtmfp/wire", "rtmfp/amf0", "overlay/groupspec", "overlay/wire",
+	}},
+	"overlay/groupspec":  {pure, []string{"rtmfp/vlu"}},
+	"overlay/wire":       {pure, []string{"rtmfp/vlu", "rtmfp/wire"}},
+	"overlay/introducer": {pure, []string{"overlay", "overlay/wire", "rtmfp", "rtmfp/netconnection", "reliability"}},
+
 	"packager/nalu":   {pure, nil},
 	"packager/h264":   {pure, []string{"packager/nalu"}},
 	"packager/h265":   {pure, []string{"packager/nalu"}},
