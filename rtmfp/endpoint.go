@@ -240,7 +240,7 @@ func (e *Endpoint) PollTransmit(now Instant, buf []byte) (n int, t Transmit, ok 
 		}
 		e.ready[e.readyHead] = nil
 		e.readyHead++
-		s.queued = false
+		s.isReady = false
 		s.rearm(now)
 	}
 	e.ready, e.readyHead = e.ready[:0], 0
@@ -259,8 +259,8 @@ func (e *Endpoint) compactReady() {
 // wake puts s into the queue of those that may have something to send. What
 // PollTransmit finds decides.
 func (e *Endpoint) wake(s *Session) {
-	if !s.queued {
-		s.queued = true
+	if !s.isReady {
+		s.isReady = true
 		e.ready = append(e.ready, s)
 	}
 }

@@ -1,6 +1,8 @@
 package rtmfp
 
 import (
+	"time"
+
 	"github.com/ringcast/ringcast/reliability"
 	"github.com/ringcast/ringcast/rtmfp/wire"
 )
@@ -41,8 +43,13 @@ const (
 	HelloForOther
 	// AddressChanged: the far end of Session has moved.
 	AddressChanged
-	// PingAnswered: the far end of Session has answered a Ping.
+	// PingAnswered: the far end of Session has answered the Ping with the
+	// number Code after Elapsed.
 	PingAnswered
+	// HelloForwarded: the far end of Session has handed on Hello, which is
+	// for this endpoint, and the session's ForwardPolicy is ForwardAsk. The
+	// application calls AnswerHello or Redirect, or lets it be.
+	HelloForwarded
 )
 
 // Event is something that happened in an endpoint.
@@ -56,6 +63,7 @@ type Event struct {
 	// abandoned or are still missing.
 	Skipped bool
 	Code    uint64
+	Elapsed time.Duration
 	Err     error
 	Hello   Hello
 }

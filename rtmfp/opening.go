@@ -16,7 +16,7 @@ type opening struct {
 	tag        []byte
 	giveUp     Instant
 	candidates []candidate
-	redirected int  // candidates that came by redirect
+	hellos     int  // most IHellos to each candidate; 0 is no limit
 	busy       bool // slow work is being done
 
 	keying        InitiatorKeying
@@ -30,8 +30,38 @@ type opening struct {
 // candidate is an address at which the endpoint may be.
 type candidate struct {
 	addr     netip.AddrPort
-	next     Instant
+	next     Instant // Never when no more is sent to it
 	interval time.Duration
+	sent     int
+	gone     bool // it says that the endpoint is not there any more
+}
+
+// OpenConfig says which session to open and where to look for its far end.
+type OpenConfig struct {
+	// EPD is the endpoint discriminator that selects the far end.
+	EPD []byte
+	// Candidates are addresses at which it, or somebody who knows it, may be.
+	Candidates []netip.AddrPort
+	// Via are open sessions with endpoints that know the far end and are asked
+	// to introduce it: introducers and forwarders.
+	Via []*Session
+	// Timeout is how long to try; 0 means the 95 s of the standard.
+	Timeout time.Duration
+	// Hellos is the most IHellos sent to each candidate, so that an address
+	// that somebody has made up is not pestered; 0 means no limit.
+	Hellos int
+}
+
+// OpeningStatus tells how far an opening has come, also after it has failed.
+type OpeningStatus struct {
+	// Hellos is how many IHellos were sent.
+	Hellos int
+	// Redirects is how many redirects came: an introducer knows the far end.
+	Redirects int
+	// Gone tells that an introducer has said that the far end is not there.
+	Gone bool
+	// Answered tells that the far end itself has answered.
+	Answered bool
 }
 
 type early struct {
@@ -45,17 +75,32 @@ type early struct {
 // what came of it, the latter with a *MergedError if it has become another
 // session.
 func (e *Endpoint) Open(now Instant, epd []byte, candidates []netip.AddrPort) (*Session, error) {
-	if s := e.SessionByEPD(epd); s != nil {
+	return e.OpenWith(now, OpenConfig{EPD: epd, Candidates: candidates})
+}
+
+// OpenWith is Open with more to say.
+func (e *Endpoint) OpenWith(now Instant, config OpenConfig) (*Session, error) {
+	if s := e.SessionByEPD(config.EPD); s != nil {
 		return s, nil
 	}
 	if e.Sessions() >= e.params.Sessions {
 		return nil, ErrLimit
 	}
+	if config.Timeout <= 0 {
+		config.Timeout = openTimeout
+	}
 	s := e.newSession(StateIHelloSent)
 	s.initiator = true
-	s.opening = &opening{epd: bytes.Clone(epd), tag: e.random(tagSize), giveUp: now.Add(openTimeout), next: reliability.Never}
-	for _, addr := range candidates {
-		s.opening.candidates = append(s.opening.candidates, candidate{addr: addr, next: now, interval: helloFirst})
+	s.opening = &opening{
+		epd: bytes.Clone(config.EPD), tag: e.random(tagSize), giveUp: now.Add(config.Timeout), next: reliability.Never, hellos: config.Hellos,
+	}
+	for _, addr := range config.Candidates {
+		s.opening.add(now, addr, maxCandidates)
+	}
+	for _, via := range config.Via {
+		if via.state == StateOpen {
+			s.opening.add(now, via.addr, maxCandidates)
+		}
 	}
 	e.tags[string(s.opening.tag)] = s
 	e.openings = append(e.openings, s)
@@ -104,6 +149,10 @@ func (s *Session) sendHellos(now Instant) {
 		}
 		c.next = now.Add(c.interval)
 		c.interval += helloGrowth
+		s.status.Hellos++
+		if c.sent++; c.sent == o.hellos {
+			c.next = reliability.Never
+		}
 		s.e.sendStartup(now, 0, c.addr, netip.AddrPort{}, func(b []byte) []byte {
 			b = wire.AppendIHello(b, wire.IHello{EPD: o.epd, Tag: o.tag})
 			for len(b) < minHello {
@@ -143,26 +192,54 @@ func (e *Endpoint) handleRedirect(now Instant, payload []byte, d *Datagram) {
 	if s == nil || s.state != StateIHelloSent {
 		return
 	}
+	o := s.opening
+	s.status.Redirects++
 	if len(c.Destinations) == 0 {
+		// Implied: here, where this comes from.
 		c.Destinations = []wire.Address{{AddrPort: d.From}}
 	}
-	s.forwarded = true
+	somewhere := false
 	for _, dst := range c.Destinations {
-		s.addCandidate(now, dst.AddrPort)
+		somewhere = somewhere || sendable(dst.AddrPort)
+		o.add(now, dst.AddrPort, redirectThreshold)
+	}
+	if !somewhere {
+		// Some introducers say so of one whose session has ended.
+		s.status.Gone = true
+		if o.forget(d.From) {
+			s.fail(now, ErrGone)
+			return
+		}
 	}
 	s.sendHellos(now)
 	s.rearm(now)
 }
 
-func (s *Session) addCandidate(now Instant, addr netip.AddrPort) {
-	o := s.opening
+// add takes one more address to try, if there are less than limit.
+func (o *opening) add(now Instant, addr netip.AddrPort, limit int) {
 	known := slices.ContainsFunc(o.candidates, func(c candidate) bool { return c.addr == addr })
-	if known || o.redirected >= redirectThreshold || !sendable(addr) {
-		return
+	if !known && len(o.candidates) < limit && sendable(addr) {
+		o.candidates = append(o.candidates, candidate{addr: addr, next: now, interval: helloFirst})
 	}
-	o.redirected++
-	o.candidates = append(o.candidates, candidate{addr: addr, next: now, interval: helloFirst})
 }
+
+// forget notes that the endpoint is not to be found by way of addr, and
+// reports whether that was the last hope.
+func (o *opening) forget(addr netip.AddrPort) bool {
+	last := true
+	for i := range o.candidates {
+		c := &o.candidates[i]
+		if c.addr == addr {
+			c.gone, c.next = true, reliability.Never
+		}
+		last = last && c.gone
+	}
+	return last
+}
+
+// Opening returns how far an opening has come, or came before it succeeded or
+// failed.
+func (s *Session) Opening() OpeningStatus { return s.status }
 
 // AddCandidates gives an opening more addresses to try.
 func (s *Session) AddCandidates(now Instant, addrs []netip.AddrPort) {
@@ -170,7 +247,7 @@ func (s *Session) AddCandidates(now Instant, addrs []netip.AddrPort) {
 		return
 	}
 	for _, addr := range addrs {
-		s.addCandidate(now, addr)
+		s.opening.add(now, addr, maxCandidates)
 	}
 	s.sendHellos(now)
 	s.rearm(now)
@@ -200,7 +277,7 @@ func (e *Endpoint) handleRHello(now Instant, payload []byte, d *Datagram) {
 		return
 	}
 	o := s.opening
-	o.keying, o.cookie = keying, bytes.Clone(c.Cookie)
+	o.keying, o.cookie, s.status.Answered = keying, bytes.Clone(c.Cookie), true
 	s.far, s.addr, s.local = far, d.From, d.To
 	s.rxID = e.newSessionID()
 	delete(e.tags, string(o.tag))

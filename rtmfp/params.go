@@ -43,6 +43,8 @@ const (
 	maxPending     = 256  // keyings in progress as a responder
 	maxPerAddress  = 4    // of them from one address
 	maxPingMessage = 512
+	maxCandidates  = 64 // addresses that one opening tries
+	maxPings       = 16 // questions of the application without an answer, in a session
 )
 
 // Params are an endpoint's settings. Start from DefaultParams.
@@ -112,6 +114,9 @@ var (
 	ErrLimit = errors.New("rtmfp: too many")
 	// ErrQueueFull means that a flow's queue is full: wait for it to drain.
 	ErrQueueFull = errors.New("rtmfp: send queue is full")
+	// ErrGone means that an introducer has said that the endpoint is not
+	// there any more.
+	ErrGone = errors.New("rtmfp: the endpoint has left")
 	// ErrReplaced means that the far end opened another session in place of
 	// this one.
 	ErrReplaced = errors.New("rtmfp: replaced by a newer session")

@@ -11,6 +11,9 @@ type Receipt struct {
 	FinishBy Instant
 	// NoRetransmit abandons the message when any of it is lost.
 	NoRetransmit bool
+	// Priority is added to the flow's priority while the message is the
+	// flow's next to go.
+	Priority int
 	// Parent is a message without which this one is useless: it is abandoned
 	// with it. Chains are followed to maxParents.
 	Parent *Receipt

@@ -72,30 +72,6 @@ func (e *Endpoint) sendRHello(now Instant, tag []byte, to, from netip.AddrPort) 
 	})
 }
 
-// Redirect answers a Hello with the addresses at which the endpoint may be.
-func (e *Endpoint) Redirect(now Instant, h Hello, to []wire.Address) {
-	if len(to) > wire.MaxRedirects {
-		to = to[:wire.MaxRedirects]
-	}
-	e.sendStartup(now, 0, h.From.AddrPort, netip.AddrPort{}, func(b []byte) []byte {
-		return wire.AppendRedirect(b, wire.Redirect{TagEcho: h.Tag, Destinations: to})
-	})
-}
-
-// Introduce makes the two ends of a Hello find each other: the one who asks
-// gets the address of target's session and others that target has named, and
-// target learns who asks, so that both can open their NATs (RFC 7016 section
-// 3.5.1.6).
-func (e *Endpoint) Introduce(now Instant, h Hello, target *Session, others []wire.Address) {
-	if target.state != StateOpen {
-		return
-	}
-	// The redirect goes first, to give the hellos that it causes a head start.
-	e.Redirect(now, h, append([]wire.Address{{AddrPort: target.addr, Origin: wire.OriginObserved}}, others...))
-	chunk := wire.AppendFIHello(nil, wire.FIHello{EPD: h.EPD, Reply: h.From, Tag: h.Tag})
-	target.addControl(wire.TypeFIHello, chunk[wire.ChunkHeader:])
-}
-
 // handleIIKeying opens a session as the responder (RFC 7016 section
 // 3.5.1.1.2), the cheap checks first.
 func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {

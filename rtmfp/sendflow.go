@@ -168,9 +168,14 @@ func (f *SendFlow) Write(_ Instant, data []byte, r *Receipt) error {
 	if !f.IsOpen() {
 		return ErrClosed
 	}
-	if f.queued > 0 && f.queued+len(data) > f.s.e.params.SendQueue {
+	// Empty messages cost, too.
+	limit := f.s.e.params.SendQueue
+	if f.queued > 0 && f.queued+len(data) > limit || f.queue.len() >= limit/fragmentOverhead {
 		f.full = true
 		return ErrQueueFull
+	}
+	if r != nil && r.Priority != 0 {
+		f.s.ranked = true
 	}
 	kind := wire.Begin
 	for first := true; ; first = false {
@@ -196,6 +201,7 @@ func (f *SendFlow) push(fr fragment) {
 		fr.receipt.left++
 	}
 	f.queued += len(fr.data)
+	f.s.queued += len(fr.data)
 	f.unacked++
 	f.queue.push(fr)
 	f.nextSN++
@@ -259,9 +265,22 @@ func (f *SendFlow) abandon(fr *fragment) {
 	}
 }
 
+// giveUp ends the flow at once: no message will be acknowledged any more.
+func (f *SendFlow) giveUp() {
+	for i := range f.queue.items[f.queue.head:] {
+		fr := &f.queue.items[f.queue.head+i]
+		if r := fr.receipt; r != nil && !fr.acked {
+			r.abandoned = true
+		}
+	}
+	f.queue.clear()
+	f.queued = 0
+}
+
 // release lets go of a fragment's data.
 func (f *SendFlow) release(fr *fragment) {
 	f.queued -= len(fr.data)
+	f.s.queued -= len(fr.data)
 	fr.data = nil
 	if f.full && f.queued <= f.s.e.params.SendQueue/2 {
 		f.full = false

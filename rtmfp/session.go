@@ -63,6 +63,7 @@ type Session struct {
 
 	rtt  congestion.RTT
 	cc   congestion.Controller
+	rate deliveryRate
 	echo echoState
 
 	control     []byte // chunks that go out as soon as possible
@@ -76,6 +77,8 @@ type Session struct {
 	nextFlow  wire.FlowID
 	turn      int // for fairness among flows of one priority
 
+	queued      int    // bytes of messages that are not acknowledged or given up
+	ranked      bool   // a message with a priority of its own was written
 	outstanding int    // bytes in flight
 	nextTSN     uint64 // of the next packet with data
 	maxTSNAck   uint64
@@ -91,8 +94,11 @@ type Session struct {
 	paceAt     Instant // Never unless waiting for budget
 
 	lastReceived Instant
+	askedAt      Instant // since when the far end owes a sign of life; Never if it does not
 	pingAt       Instant // of the last unanswered ping; Never if none
 	pingWait     time.Duration
+	pings        []sentPing // the application's, not answered yet
+	lastPing     uint64     // number of the last of them
 	keepalive    time.Duration
 	criticalRx   Instant // last packet with TC
 	closeAt      Instant // the next thing to do in closing
@@ -100,14 +106,13 @@ type Session struct {
 	mobilitySent Instant
 	mobilityGot  Instant
 	mobilityKey  []byte
-	acceptFI     bool
-	datagram     int  // the largest to send, in bytes
-	forwarded    bool // a Redirect answered the opening
-	asked        bool // the application waits for an answer to its Ping
+	forwarding   ForwardPolicy
+	datagram     int // the largest to send, in bytes
+	status       OpeningStatus
 
 	deadline  Instant
 	heapIndex int
-	queued    bool
+	isReady   bool
 }
 
 // echoState is what the header timestamps need (RFC 7016 section 3.5.2.2).
@@ -122,12 +127,14 @@ type echoState struct {
 }
 
 func (e *Endpoint) newSession(state SessionState) *Session {
-	return &Session{
+	s := &Session{
 		e: e, state: state, rtt: congestion.NewRTT(), cc: congestion.NewController(), budget: burstPackets,
-		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never,
+		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never, askedAt: reliability.Never,
 		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
-		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, acceptFI: e.params.AcceptForwarded, datagram: e.params.DatagramSize,
+		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, datagram: e.params.DatagramSize,
 	}
+	s.SetAcceptForwarded(e.params.AcceptForwarded)
+	return s
 }
 
 // State returns the session's state.
@@ -151,6 +158,20 @@ func (s *Session) RTT() (time.Duration, bool) { return s.rtt.Smoothed() }
 // Window returns the most bytes that may be in flight, and how many are.
 func (s *Session) Window() (limit, outstanding int) { return s.cc.Window(), s.outstanding }
 
+// SendRate returns how many bytes a second congestion control lets out: the
+// window once in a round trip; 0 while the round trip is not known.
+func (s *Session) SendRate() float64 {
+	srtt, known := s.rtt.Smoothed()
+	if !known {
+		return 0
+	}
+	return float64(s.cc.Window()) / max(srtt, paceGrain).Seconds()
+}
+
+// DeliveryRate returns how many bytes a second have been acknowledged lately,
+// while there was something under way; 0 before the first acknowledgements.
+func (s *Session) DeliveryRate() float64 { return s.rate.value }
+
 // Nonces returns the near and the far nonce of an open session.
 func (s *Session) Nonces() (near, far []byte) { return s.keys.NearNonce, s.keys.FarNonce }
 
@@ -160,27 +181,6 @@ func (s *Session) Describe() string {
 		return ""
 	}
 	return s.keys.Key.Describe()
-}
-
-// SetKeepalive changes after which silence the far end is pinged.
-func (s *Session) SetKeepalive(now Instant, d time.Duration) {
-	s.keepalive = max(d, time.Second)
-	s.rearm(now)
-}
-
-// SetAcceptForwarded says whether the far end, as an introducer, may make this
-// endpoint answer others.
-func (s *Session) SetAcceptForwarded(accept bool) { s.acceptFI = accept }
-
-// Ping asks the far end for a sign of life, which also measures the path.
-// PingAnswered tells of the answer.
-func (s *Session) Ping(now Instant) {
-	if s.state == StateOpen {
-		s.asked = true
-		s.pingAt, s.pingWait = now, s.rtt.ERTO()
-		s.addControl(wire.TypePing, nil)
-		s.rearm(now)
-	}
 }
 
 func (s *Session) setState(now Instant, to SessionState) {
@@ -216,82 +216,6 @@ func (s *Session) opened(now Instant, keys Keys) {
 	}
 }
 
-// Close closes the session in an orderly way: the far end is told, again and
-// again if need be. All flows end at once.
-func (s *Session) Close(now Instant) {
-	switch s.state {
-	case StateOpen:
-		s.endFlows()
-		s.setState(now, StateNearClose)
-		s.closeAt, s.closeEnd = now.Add(closeResend), now.Add(nearCloseTimeout)
-		s.timeoutAt, s.delayedAck, s.paceAt = reliability.Never, reliability.Never, reliability.Never
-		s.addControl(wire.TypeCloseRequest, nil)
-		s.e.stats.SessionsClosed++
-		s.e.emit(Event{Kind: SessionClosed, Session: s})
-		s.rearm(now)
-	case StateIHelloSent, StateKeyingSent:
-		s.fail(now, ErrClosed)
-	}
-}
-
-// Abort closes the session at once, with one packet to tell the far end that
-// may get lost.
-func (s *Session) Abort(now Instant) {
-	if s.state != StateOpen {
-		s.Close(now)
-		return
-	}
-	s.sendLast(now, wire.TypeCloseAck)
-	s.finish(now, nil)
-}
-
-// sendLast sends a packet of one chunk for a session that is about to be
-// forgotten.
-func (s *Session) sendLast(now Instant, kind byte) {
-	s.sendAside(now, wire.AppendChunk(nil, kind, nil), Datagram{From: s.addr, To: s.local})
-}
-
-// finish ends a session for good.
-func (s *Session) finish(now Instant, err error) {
-	e := s.e
-	told := s.state != StateOpen // the application knows already
-	s.endFlows()
-	s.setState(now, StateClosed)
-	delete(e.sessions, s.rxID)
-	if e.identity[string(s.far.EPD)] == s {
-		delete(e.identity, string(s.far.EPD))
-	}
-	if e.byAddr[s.addr] == s {
-		delete(e.byAddr, s.addr)
-	}
-	if e.criticalFrom == s {
-		e.criticalFrom = nil
-	}
-	s.control, s.chunks = nil, 0
-	e.timers.set(s, reliability.Never, true)
-	if !told {
-		e.stats.SessionsClosed++
-		e.emit(Event{Kind: SessionClosed, Session: s, Err: err})
-	}
-}
-
-// endFlows lets go of all flows. The application learns of it by the event of
-// the session.
-func (s *Session) endFlows() {
-	for _, f := range s.sendFlows {
-		f.state = flowClosed
-		f.queue.clear()
-	}
-	for _, f := range s.recvFlows {
-		f.state = recvClosed
-		f.buffer = nil
-	}
-	s.sendFlows, s.recvFlows, s.inFlight, s.flightHead = nil, nil, nil, 0
-	s.sendByID, s.recvByID = map[wire.FlowID]*SendFlow{}, map[wire.FlowID]*RecvFlow{}
-	s.outstanding, s.ackNow = 0, false
-	s.timeoutAt, s.delayedAck, s.paceAt = reliability.Never, reliability.Never, reliability.Never
-}
-
 // addControl queues a chunk to be sent as soon as possible.
 func (s *Session) addControl(kind byte, payload []byte) {
 	if s.chunks >= maxControl {
@@ -322,18 +246,6 @@ func (s *Session) rearm(now Instant) {
 	}
 	at = max(at, now)
 	s.e.timers.set(s, at, at == reliability.Never)
-}
-
-// keepaliveAt returns when the far end is to be pinged next, or given up.
-func (s *Session) keepaliveAt() Instant {
-	if s.pingAt != reliability.Never {
-		return min(s.pingAt.Add(s.pingWait), s.lastReceived.Add(s.e.params.DeadAfter))
-	}
-	wait := s.keepalive
-	if !s.initiator {
-		wait += time.Second // so that both ends do not ping each other at once
-	}
-	return s.lastReceived.Add(wait)
 }
 
 // handleTimeout does what is due at now.
@@ -388,19 +300,4 @@ func (s *Session) openTimeout(now Instant) {
 	if now >= s.keepaliveAt() {
 		s.keepAlive(now)
 	}
-}
-
-func (s *Session) keepAlive(now Instant) {
-	if now >= s.lastReceived.Add(s.e.params.DeadAfter) {
-		s.sendLast(now, wire.TypeCloseAck)
-		s.finish(now, ErrTimeout)
-		return
-	}
-	if s.pingAt == reliability.Never {
-		s.pingWait = s.rtt.ERTO()
-	} else {
-		s.pingWait = min(s.pingWait*3/2, 10*time.Second)
-	}
-	s.pingAt = now
-	s.addControl(wire.TypePing, nil)
 }

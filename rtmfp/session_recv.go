@@ -1,11 +1,6 @@
 package rtmfp
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
-	"net/netip"
 	"time"
 
 	"github.com/ringcast/ringcast/reliability"
@@ -34,7 +29,7 @@ func (s *Session) handlePacket(now Instant, plain []byte, d *Datagram) {
 		return
 	}
 	s.handleHeader(now, &h)
-	s.lastReceived, s.pingAt = now, reliability.Never
+	s.heard(now)
 	p := packetState{cc: congestion.Packet{Outstanding: s.outstanding}}
 	for rest := plain[n:]; s.state != StateClosed; {
 		c, n, ok := wire.ParseChunk(rest)
@@ -165,6 +160,7 @@ func (s *Session) handleClosing(now Instant, c wire.Chunk) {
 func (s *Session) packetHandled(now Instant, p *packetState, d *Datagram) {
 	if p.cc.Acks {
 		s.handleNaks(&p.cc)
+		s.rate.acked(now, p.cc.Acked, s.outstanding > 0)
 		s.cc.HandlePacket(now, p.cc, now.Sub(s.e.criticalSent) <= congestion.Memory)
 		s.budget = max(s.budget, burstPackets)
 		if s.timeoutAt != reliability.Never {
@@ -257,67 +253,11 @@ func (s *Session) retransmissionTimeout(now Instant) {
 		s.rtt.BackOff()
 	}
 	s.cc.HandleTimeout(loss)
+	s.rate.busy = false
 	s.budget = max(s.budget, burstPackets)
 	s.e.wake(s)
 	if s.pingAt == reliability.Never && now.Sub(s.lastReceived) > s.rtt.ERTO() {
 		// Data without an answer is a question, too: silence now counts.
-		s.pingAt, s.pingWait = now, s.rtt.ERTO()
-	}
-}
-
-// probeAddress asks at an address that a valid packet came from whether the
-// far end is really there (RFC 7016 section 3.5.4.2): 'M', the time, and a
-// proof that only a receiver at that address can return.
-func (s *Session) probeAddress(now Instant, d *Datagram) {
-	s.mobilitySent = now
-	message := append(binary.BigEndian.AppendUint64([]byte{'M'}, uint64(now)), s.mobilityProof(uint64(now), d.From)...)
-	s.sendAside(now, wire.AppendChunk(nil, wire.TypePing, message), *d)
-}
-
-func (s *Session) mobilityProof(at uint64, addr netip.AddrPort) []byte {
-	h := hmac.New(sha256.New, s.mobilityKey)
-	text, _ := addr.MarshalBinary()
-	h.Write(binary.BigEndian.AppendUint64(nil, at))
-	h.Write(text)
-	return h.Sum(nil)[:16]
-}
-
-func (s *Session) handlePingReply(now Instant, message []byte, d *Datagram) {
-	if s.asked {
-		s.asked = false
-		s.e.emit(Event{Kind: PingAnswered, Session: s})
-	}
-	if len(message) != 25 || message[0] != 'M' {
-		return
-	}
-	at := binary.BigEndian.Uint64(message[1:])
-	sent := Instant(at)
-	if sent > now || now.Sub(sent) > mobilityValid || sent <= s.mobilityGot || !hmac.Equal(message[9:], s.mobilityProof(at, d.From)) {
-		return
-	}
-	s.mobilityGot = sent
-	if d.From == s.addr {
-		return
-	}
-	if s.e.byAddr[s.addr] == s {
-		delete(s.e.byAddr, s.addr)
-	}
-	s.addr, s.local = d.From, d.To
-	s.e.byAddr[s.addr] = s
-	// It is another path now.
-	s.rtt = congestion.NewRTT()
-	s.cc.Reset()
-	s.e.emit(Event{Kind: AddressChanged, Session: s})
-}
-
-// handleFIHello answers somebody that an introducer sends.
-func (s *Session) handleFIHello(now Instant, payload []byte) {
-	c, err := wire.ParseFIHello(payload)
-	if err != nil || len(c.Tag) == 0 {
-		s.e.stats.Malformed++
-		return
-	}
-	if s.acceptFI && s.e.profile.SelectsSelf(bytes.Clone(c.EPD)) {
-		s.e.sendRHello(now, c.Tag, c.Reply.AddrPort, netip.AddrPort{})
+		s.ask(now, s.rtt.ERTO())
 	}
 }

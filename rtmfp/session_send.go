@@ -176,6 +176,24 @@ func (s *Session) nextFragment(now Instant) (*SendFlow, wire.SequenceNumber) {
 	if s.outstanding >= s.cc.Window() || s.state != StateOpen || s.onlyControl {
 		return nil, 0
 	}
+	choose := s.firstFragment
+	if s.ranked {
+		choose = s.foremostFragment
+	}
+	f, sn := choose(now)
+	if f == nil {
+		return nil, 0
+	}
+	if s.budget < 1 {
+		s.paceLater(now)
+		return nil, 0
+	}
+	s.turn++
+	return f, sn
+}
+
+// firstFragment chooses by the flows' priorities, in whose order they are.
+func (s *Session) firstFragment(now Instant) (*SendFlow, wire.SequenceNumber) {
 	for i := 0; i < len(s.sendFlows); {
 		j := i + 1
 		for j < len(s.sendFlows) && s.sendFlows[j].config.Priority == s.sendFlows[i].config.Priority {
@@ -184,17 +202,33 @@ func (s *Session) nextFragment(now Instant) (*SendFlow, wire.SequenceNumber) {
 		for k := range j - i {
 			f := s.sendFlows[i+(k+s.turn)%(j-i)]
 			if sn := f.next(now); sn != 0 {
-				if s.budget < 1 {
-					s.paceLater(now)
-					return nil, 0
-				}
-				s.turn++
 				return f, sn
 			}
 		}
 		i = j
 	}
 	return nil, 0
+}
+
+// foremostFragment chooses by the priorities of the messages that would be
+// next.
+func (s *Session) foremostFragment(now Instant) (best *SendFlow, bestSN wire.SequenceNumber) {
+	rank, n := 0, len(s.sendFlows)
+	for k := range n {
+		f := s.sendFlows[(k+s.turn)%n]
+		sn := f.next(now)
+		if sn == 0 {
+			continue
+		}
+		r := f.config.Priority
+		if receipt := f.queue.at(sn).receipt; receipt != nil {
+			r += receipt.Priority
+		}
+		if best == nil || r > rank {
+			best, bestSN, rank = f, sn, r
+		}
+	}
+	return best, bestSN
 }
 
 // paceLater asks to be woken when the budget allows one more burst.
@@ -259,6 +293,7 @@ func (f *SendFlow) exceeded() bool { return f.s.outstanding >= f.s.cc.Window() }
 // dataSent notes that a packet with data of f goes out.
 func (s *Session) dataSent(now Instant, p []byte, start int, f *SendFlow) {
 	s.budget--
+	s.rate.sent(now)
 	if s.timeoutAt == reliability.Never || s.timeoutAt < now.Add(s.rtt.ERTO()) {
 		s.timeoutAt = now.Add(s.rtt.ERTO())
 	}

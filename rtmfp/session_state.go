@@ -3,14 +3,9 @@ package rtmfp
 // LastHeard returns when an authentic packet last came from the far end.
 func (s *Session) LastHeard() Instant { return s.lastReceived }
 
-// Queued returns how many bytes of messages wait to be sent or acknowledged on
-// all flows of the session.
-func (s *Session) Queued() (bytes int) {
-	for _, f := range s.sendFlows {
-		bytes += f.queued
-	}
-	return bytes
-}
+// Queued returns how many bytes of messages wait in all flows to be sent or
+// acknowledged.
+func (s *Session) Queued() int { return s.queued }
 
 // SetDatagramSize bounds the datagrams of this session below the endpoint's
 // own limit, in bytes, for a path that is known to carry less: 576 or more. It
@@ -22,4 +17,4 @@ func (s *Session) SetDatagramSize(size int) {
 
 // WasRedirected reports whether an introducer or redirector answered the
 // opening: then it was the endpoint itself that did not.
-func (s *Session) WasRedirected() bool { return s.forwarded }
+func (s *Session) WasRedirected() bool { return s.status.Redirects > 0 }
