@@ -20,6 +20,17 @@ type Config struct {
 	Source  string
 	Loop    bool
 	Streams []Stream
+
+	RTMFP       RTMFP
+	Group       Group
+	Multicast   Multicast
+	Reliability Reliability
+	Fusion      Fusion
+	// Introducers are the meeting points to use, as host:port; none makes
+	// `publish` its own.
+	Introducers []string
+	// PublicAddress is the host:port by which others reach the node.
+	PublicAddress string
 }
 
 // Log says what is written to standard error and how.

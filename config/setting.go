@@ -18,11 +18,13 @@ const (
 	KindAddress // host:port, or empty for off
 	KindList    // strings separated by commas, or a YAML list
 	KindStreams // the list of streams, only in the file
+	KindInt
+	KindRate // bits per second
 )
 
 // String names the kind as the help text shows it.
 func (k Kind) String() string {
-	return [...]string{"", "string", "bool", "duration", "host:port", "list", "list of streams"}[k]
+	return [...]string{"", "string", "bool", "duration", "host:port", "list", "list of streams", "number", "rate"}[k]
 }
 
 // Setting is one row of the table of settings.
@@ -37,6 +39,8 @@ type Setting struct {
 	Choices []string
 	// Min and Max bound a duration.
 	Min, Max time.Duration
+	// Least and Most bound a number or a rate.
+	Least, Most int64
 	// Unit is what a duration must be a multiple of; 0 means anything.
 	Unit time.Duration
 	// Help is one sentence.
@@ -53,7 +57,7 @@ type Setting struct {
 // Settings returns the table of all settings, in the order in which the file
 // and the reference page list them.
 func Settings() []Setting {
-	return slices.Concat(serverSettings(), mediaSettings())
+	return slices.Concat(serverSettings(), mediaSettings(), networkSettings(), streamSettings())
 }
 
 // serverSettings are those of logs and listeners.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -37,6 +38,21 @@ func (s *Setting) set(c *Config, text string) error {
 			return err
 		}
 		*field = d
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("is not a whole number")
+		}
+		if int64(n) < s.Least || int64(n) > s.Most {
+			return errors.New("is out of range")
+		}
+		*field = n
+	case *Rate:
+		r, err := s.parseRate(text)
+		if err != nil {
+			return err
+		}
+		*field = r
 	case *[]string:
 		*field = nil
 		for item := range strings.SplitSeq(text, ",") {
@@ -96,6 +112,55 @@ func (s *Setting) parseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// parseRate reads bits per second: "none", "0", or a number with an optional
+// multiplier k, M or G.
+func (s *Setting) parseRate(text string) (Rate, error) {
+	switch text {
+	case "none":
+		return RateUnlimited, nil
+	case "0":
+		return 0, nil
+	}
+	factor := 1.0
+	number := text
+	if text != "" {
+		switch text[len(text)-1] {
+		case 'k', 'K':
+			factor = 1e3
+		case 'M':
+			factor = 1e6
+		case 'G':
+			factor = 1e9
+		}
+	}
+	if factor > 1 {
+		number = text[:len(text)-1]
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsNaN(f) {
+		return 0, errors.New("is not a rate")
+	}
+	if f *= factor; f < float64(s.Least) || f > float64(s.Most) {
+		return 0, errors.New("is out of range")
+	}
+	return Rate(f), nil
+}
+
+// String writes the rate as the file would.
+func (r Rate) String() string {
+	switch {
+	case r == RateUnlimited:
+		return "none"
+	case r >= 1e9 && r%1e9 == 0:
+		return strconv.FormatInt(int64(r/1e9), 10) + "G"
+	case r >= 1e6 && r%1e6 == 0:
+		return strconv.FormatInt(int64(r/1e6), 10) + "M"
+	case r >= 1e3 && r%1e3 == 0:
+		return strconv.FormatInt(int64(r/1e3), 10) + "k"
+	}
+	return strconv.FormatInt(int64(r), 10)
+}
+
 // Allowed says in words which values the setting takes.
 func (s *Setting) Allowed() string {
 	if len(s.Choices) > 0 {
@@ -110,6 +175,10 @@ func (s *Setting) Allowed() string {
 			allowed += fmt.Sprintf(" in steps of %v", s.Unit)
 		}
 		return allowed
+	case KindInt:
+		return fmt.Sprintf("a whole number from %d to %d", s.Least, s.Most)
+	case KindRate:
+		return fmt.Sprintf("bits per second such as 20M from %v to %v, 0 to relay nothing, or none", Rate(s.Least), Rate(s.Most))
 	case KindAddress:
 		return "host:port such as 127.0.0.1:8080 or :8080, or empty for off"
 	case KindList:
@@ -128,6 +197,10 @@ func (s *Setting) text(c *Config) string {
 	case *bool:
 		return strconv.FormatBool(*field)
 	case *time.Duration:
+		return field.String()
+	case *int:
+		return strconv.Itoa(*field)
+	case *Rate:
 		return field.String()
 	case *[]string:
 		return strings.Join(*field, ",")
