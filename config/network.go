@@ -76,7 +76,7 @@ type Fusion struct {
 	RelayToLAN bool
 }
 
-// networkSettings are those of the transport and of groups.
+// networkSettings are those of the transport between nodes.
 func networkSettings() []Setting {
 	return []Setting{
 		{
@@ -104,6 +104,12 @@ func networkSettings() []Setting {
 			Help:  "The host:port by which others reach this node, for the share link; else what introducers and neighbors report, else the interface's.",
 			field: func(c *Config) any { return &c.PublicAddress },
 		},
+	}
+}
+
+// groupSettings describe the group that the node makes or joins.
+func groupSettings() []Setting {
+	return []Setting{
 		{
 			Key: "group.spec", Kind: KindString, Default: "", Secret: true,
 			Help:  "A whole groupspec (G:…), such as `ringcast groupspec new` makes. The other settings of the group then only add to it.",

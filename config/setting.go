@@ -57,7 +57,7 @@ type Setting struct {
 // Settings returns the table of all settings, in the order in which the file
 // and the reference page list them.
 func Settings() []Setting {
-	return slices.Concat(serverSettings(), mediaSettings(), networkSettings(), streamSettings())
+	return slices.Concat(serverSettings(), mediaSettings(), networkSettings(), groupSettings(), streamSettings())
 }
 
 // serverSettings are those of logs and listeners.
