@@ -80,7 +80,7 @@ var importLaw = map[string]rule{
 		"packager/vp9", "packager/aac", "packager/opus", "packager/mp3",
 	}},
 
-	"fragmenter":     {pure, []string{"reliability", "packager", "rtmfp/vlu"}},
+	"fragmenter":     {pure, []string{"reliability", "packager", "packager/flv", "rtmfp/vlu"}},
 	"multicast/wire": {pure, []string{"fragmenter", "rtmfp/vlu", "reliability"}},
 
 	"ingest":          {edge, []string{"packager", "reliability"}},
