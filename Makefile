@@ -18,13 +18,13 @@ build: ui ## build bin/ringcast, with hls.js in it
 # hls.js and the tests' browser driver, in the versions of package-lock.json.
 # Without npm the program builds too: the player page then uses the browser's
 # own HLS.
-ui: $(UI)/dist/hls.light.min.js
+ui: $(UI)/dist/hls.min.js
 
-$(UI)/dist/hls.light.min.js: $(UI)/package-lock.json $(UI)/package.json
+$(UI)/dist/hls.min.js: $(UI)/package-lock.json $(UI)/package.json
 	@if command -v npm >/dev/null; then \
 	  (cd $(UI) && npm ci --ignore-scripts --loglevel=error) && \
 	  cp $(UI)/node_modules/hls.js/LICENSE $(UI)/dist/hls.LICENSE && \
-	  cp $(UI)/node_modules/hls.js/dist/hls.light.min.js $@ && touch $@; \
+	  cp $(UI)/node_modules/hls.js/dist/hls.min.js $@ && touch $@; \
 	else echo "npm is not here: the player page will use the browser's own HLS"; fi
 
 demo: build ## run the demo: a clip, served as HLS, RTSP and HTTP-FLV

@@ -101,15 +101,30 @@ func (r recorder) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path strin
 
 // addOutputs makes the outputs that each stream of the station gets.
 func (m *media) addOutputs(n *node, c *config.Config) {
-	if n.http == nil {
-		return
+	if n.http != nil || len(m.rtmpListeners) > 0 {
+		m.flv = flvout.New(n.log.With("component", "flv"))
+		m.station.AddSink(m.flv.Sink)
 	}
-	settings := hls.DefaultConfig()
-	settings.Variant, settings.Window = hls.Variant(c.HLS.Variant), c.HLS.Window
-	m.hls = hls.New(settings)
-	m.flv = flvout.New(n.log.With("component", "flv"))
-	m.station.AddSink(m.hls.Sink)
-	m.station.AddSink(m.flv.Sink)
+	if n.http != nil {
+		settings := hls.DefaultConfig()
+		settings.Variant, settings.Window = hls.Variant(c.HLS.Variant), c.HLS.Window
+		m.hls = hls.New(settings)
+		m.station.AddSink(m.hls.Sink)
+	}
+}
+
+// player lets RTMP clients play what the FLV output has.
+type player struct{ *flvout.Server }
+
+// playWait is how long a client that plays by RTMP waits for its stream.
+const playWait = 10 * time.Second
+
+func (p player) Play(ctx context.Context, path string) (rtmp.Viewer, error) {
+	v, err := p.Server.Play(ctx, path, playWait)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // viewers counts the readers of a stream by protocol.
@@ -120,6 +135,9 @@ func (m *media) viewers(path string) map[string]int {
 	}
 	if m.hls != nil {
 		v["hls"], v["flv"] = m.hls.Viewers(path), m.flv.Viewers(path)
+	}
+	if len(m.rtmpListeners) > 0 {
+		v["rtmp"] = m.flv.Players(path)
 	}
 	return v
 }
@@ -195,7 +213,7 @@ func (m *media) servers() []part {
 func (m *media) feeds() []part {
 	var parts []part
 	for _, l := range m.rtmpListeners {
-		server := rtmp.NewServer(m.registry, m.log.With("component", "rtmp"))
+		server := rtmp.NewServer(m.registry, player{m.flv}, m.log.With("component", "rtmp"))
 		parts = append(parts, part{"rtmp", func(ctx context.Context) error { return server.Run(ctx, l) }})
 	}
 	for i, source := range m.sources {

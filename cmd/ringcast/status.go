@@ -112,6 +112,7 @@ type jsonStream struct {
 	HLS  string `json:"hls,omitempty"`
 	RTSP string `json:"rtsp,omitempty"`
 	FLV  string `json:"flv,omitempty"`
+	RTMP string `json:"rtmp,omitempty"`
 }
 
 // line describes the node with the named streams.
@@ -119,7 +120,7 @@ func (n *node) line(names []string) jsonLine {
 	l := jsonLine{RTMP: n.rtmpURL(), PublishKey: n.generatedKey, HTTP: n.httpURL(), Streams: []jsonStream{}}
 	for _, name := range names {
 		u := n.urls(name, true)
-		l.Streams = append(l.Streams, jsonStream{Name: name, HLS: u.HLS, RTSP: u.RTSP, FLV: u.FLV})
+		l.Streams = append(l.Streams, jsonStream{Name: name, HLS: u.HLS, RTSP: u.RTSP, FLV: u.FLV, RTMP: u.RTMP})
 	}
 	return l
 }
@@ -180,6 +181,7 @@ func (n *node) banner(name string) string {
 	row("RTSP", u.RTSP)
 	row("HLS", u.HLS)
 	row("HTTP-FLV", u.FLV)
+	row("RTMP", u.RTMP)
 	row("Dashboard", strings.TrimSuffix(n.httpURL()+"/", "/")+"/")
 	row("Watch", u.Page)
 	return b.String()

@@ -55,7 +55,9 @@ type message struct {
 	timestamp uint32
 	stream    uint32
 	chunks    int // chunk stream it came on
-	body      []byte
+	// head comes before body in messages that are sent, so that a body can be
+	// shared; it is empty in those that were read.
+	head, body []byte
 }
 
 // chunkReader puts messages together from chunks (RTMP 1.0 section 5.3). It

@@ -64,6 +64,11 @@ func status(stream uint32, level, code, description string) message {
 	return call(chunksStatus, stream, "onStatus", 0, amf0.Null(), information(level, code, description))
 }
 
+// data returns a data message of a stream.
+func data(stream uint32, values ...amf0.Value) message {
+	return message{kind: typeDataAMF0, chunks: chunksData, stream: stream, body: amf0.Append(nil, values...)}
+}
+
 func information(level, code, description string) amf0.Value {
 	return amf0.Object(
 		amf0.Property{Name: "level", Value: amf0.String(level)},

@@ -29,13 +29,21 @@ func (s *session) command(c command) error {
 	case "closeStream", "deleteStream":
 		// Some name the stream by its number, some by its key; a connection
 		// has one at most.
+		if err := s.stopPlaying(); err != nil {
+			return err
+		}
 		if s.publication == nil {
 			return nil
 		}
 		s.unpublish(nil)
 		return s.writer.write(status(s.publishedOn, "status", "NetStream.Unpublish.Success", "the stream was unpublished"))
 	case "play":
-		return s.refuse(c.stream, "NetStream.Play.Failed", "this node does not play by RTMP; use HLS, RTSP or HTTP-FLV")
+		return s.play(c)
+	case "pause", "pauseRaw", "receiveAudio", "receiveVideo":
+		return s.control(c)
+	case "FCSubscribe":
+		note := call(chunksCommand, 0, "onFCSubscribe", 0, amf0.Null(), information("status", "NetStream.Play.Start", c.text(1)))
+		return errors.Join(s.writer.write(note), s.result(c, undefined()))
 	case "_result", "_error", "onStatus":
 		return nil
 	}
@@ -100,8 +108,8 @@ func (s *session) publish(c command) error {
 	if !s.connected {
 		return errCommand
 	}
-	if s.publication != nil {
-		return s.refuse(c.stream, "NetStream.Publish.BadName", "the connection publishes already")
+	if s.publication != nil || s.playing != nil {
+		return s.refuse(c.stream, "NetStream.Publish.BadName", "the connection has a stream already")
 	}
 	path, key, err := streamPath(s.app, s.tcURL, c.text(1))
 	if err != nil {
@@ -117,6 +125,7 @@ func (s *session) publish(c command) error {
 	s.publication, s.publishedOn = p, c.stream
 	s.media = newMediaReader(p)
 	s.published <- published{p, c.stream}
+	s.inUse.Store(true)
 	s.input.perRead.Store(int64(silence))
 	name, _, _ := strings.Cut(c.text(1), "?")
 	return s.writer.write(

@@ -28,18 +28,21 @@ const (
 	lastWords = 200 * time.Millisecond
 )
 
-// Server takes pushed streams. It is safe for concurrent use.
+// Server takes pushed streams and serves those that a [Player] has. It is safe
+// for concurrent use.
 type Server struct {
 	registry *ingest.Registry
+	player   Player
 	log      *slog.Logger
 
 	mu          sync.Mutex
 	connections map[net.Conn]struct{}
 }
 
-// NewServer returns a server that publishes into registry.
-func NewServer(registry *ingest.Registry, log *slog.Logger) *Server {
-	return &Server{registry: registry, log: log, connections: make(map[net.Conn]struct{})}
+// NewServer returns a server that publishes into registry and plays what player
+// has; without a player, nil, nobody can play.
+func NewServer(registry *ingest.Registry, player Player, log *slog.Logger) *Server {
+	return &Server{registry: registry, player: player, log: log, connections: make(map[net.Conn]struct{})}
 }
 
 // Run serves on l, which may be a TLS listener, until ctx is done. It closes l

@@ -46,11 +46,17 @@ func (c *counter) count(stream string) int {
 // start runs a server on loopback until the test ends.
 func start(t testing.TB, key string) (*counter, string) {
 	t.Helper()
+	return startPlaying(t, key, nil)
+}
+
+// startPlaying is start with a player.
+func startPlaying(t testing.TB, key string, player Player) (*counter, string) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	out := &counter{messages: make(map[string]int)}
 	config := ingest.DefaultConfig()
 	config.Key = key
-	server := NewServer(ingest.NewRegistry(config, out, log), log)
+	server := NewServer(ingest.NewRegistry(config, out, log), player, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -276,6 +282,9 @@ func hostile(t testing.TB) map[string][]byte {
 		"connect without an object":        pack(call(3, 0, "connect", 1)),
 		"nested objects and arrays":        pack(call(3, 0, "connect", 1, amf0.Object(amf0.Property{Name: "a", Value: amf0.Object(amf0.Property{Name: "b", Value: amf0.StrictArray(amf0.Null())})}))),
 		"play without arguments":           pack(connect, call(8, 1, "play", 2)),
+		"play, pause and publish":          pack(connect, call(8, 1, "play", 2, amf0.Null(), amf0.String("cam")), call(8, 1, "pause", 0, amf0.Null(), amf0.Bool(true)), call(8, 1, "receiveAudio", 0, amf0.Null()), publish),
+		"play nothing, twice":              pack(connect, call(8, 1, "play", 2, amf0.Null(), amf0.Bool(false)), call(8, 1, "play", 2, amf0.Null(), amf0.String("cam")), call(8, 1, "play", 2, amf0.Null(), amf0.String("cam"))),
+		"pause before play":                pack(connect, call(8, 1, "pause", 0), call(8, 1, "receiveVideo", 0, amf0.Null(), amf0.Number(1))),
 		"publish without arguments":        pack(connect, call(8, 1, "publish", 2)),
 		"publish before connect":           pack(publish),
 		"createStream with a string":       pack(connect, message{kind: typeCommandAMF0, chunks: 3, body: amf0.Append(nil, amf0.String("createStream"), amf0.String("x"))}),
@@ -489,14 +498,17 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		config := ingest.DefaultConfig()
 		config.Grace = 0
-		server := NewServer(ingest.NewRegistry(config, &counter{messages: make(map[string]int)}, log), log)
+		server := NewServer(ingest.NewRegistry(config, &counter{messages: make(map[string]int)}, log), &fakePlayer{}, log)
 		conn := &deafConn{r: bytes.NewReader(b)}
 		input := &countingConn{Conn: conn}
+		ctx, cancel := context.WithCancel(t.Context())
 		s := &session{
-			server: server, conn: conn, input: input, reader: newChunkReader(bufio.NewReader(input)), writer: newChunkWriter(input),
+			ctx: ctx, server: server, conn: conn, input: input, reader: newChunkReader(bufio.NewReader(input)), writer: newChunkWriter(input),
 			published: make(chan published, 100),
 		}
 		s.unpublish(s.loop())
+		cancel()
+		_ = s.stopPlaying()
 	})
 }
 

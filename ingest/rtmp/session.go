@@ -31,6 +31,7 @@ var (
 // session is the server's side of one connection. Its methods run on the
 // connection's goroutine; the watcher beside it pings and ends it.
 type session struct {
+	ctx    context.Context // ends with the connection
 	server *Server
 	conn   net.Conn
 	reader *chunkReader
@@ -44,6 +45,8 @@ type session struct {
 	publishedOn    uint32
 	media          *mediaReader
 	published      chan published // to the watcher
+	playing        *playing
+	inUse          atomic.Bool // the client publishes or plays: it is pinged
 }
 
 // published is a stream that the client has just published.
@@ -83,17 +86,19 @@ func serve(ctx context.Context, server *Server, conn net.Conn) error {
 	if err := serveHandshake(readWriter{buffered, input}); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	s := &session{
-		server: server, conn: conn, input: input, reader: newChunkReader(buffered), writer: newChunkWriter(input),
-		published: make(chan published, 1),
-	}
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	s := &session{
+		ctx: watching, server: server, conn: conn, input: input, reader: newChunkReader(buffered), writer: newChunkWriter(input),
+		published: make(chan published, 1),
+	}
 	watcher.Go(func() { s.watch(watching) })
 	err := s.loop()
 	s.unpublish(err)
+	_ = conn.Close() // so that nothing is being written any more
+	_ = s.stopPlaying()
 	return err
 }
 
@@ -156,7 +161,7 @@ func (s *session) watch(ctx context.Context) {
 		case current = <-s.published:
 			taken = current.publication.Done()
 		case <-ping.C:
-			if taken != nil {
+			if s.inUse.Load() {
 				_ = s.writer.write(userControl(eventPingRequest, uint32(time.Since(began).Milliseconds())))
 			}
 		case <-taken:

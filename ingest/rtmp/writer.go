@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+
+	"github.com/ringcast/ringcast/packager"
 )
 
 // sendChunkSize is the chunk size that we announce before anything long.
@@ -14,7 +16,10 @@ const sendChunkSize = 65536
 const (
 	chunksControl = 2
 	chunksCommand = 3
+	chunksAudio   = 4
 	chunksStatus  = 5
+	chunksVideo   = 6
+	chunksData    = 7
 )
 
 // chunkWriter cuts messages into chunks. It is safe for concurrent use.
@@ -22,6 +27,7 @@ type chunkWriter struct {
 	mu        sync.Mutex
 	w         *bufio.Writer
 	chunkSize int
+	header    [32]byte // scratch
 }
 
 func newChunkWriter(w io.Writer) *chunkWriter {
@@ -44,28 +50,51 @@ func (c *chunkWriter) write(messages ...message) error {
 	return c.w.Flush()
 }
 
-func (c *chunkWriter) writeOne(m message) error {
-	time := min(m.timestamp, extended)
-	n := len(m.body)
-	h := []byte{byte(m.chunks), byte(time >> 16), byte(time >> 8), byte(time), byte(n >> 16), byte(n >> 8), byte(n), m.kind}
-	h = binary.LittleEndian.AppendUint32(h, m.stream)
-	var field []byte
-	if time == extended {
-		field = binary.BigEndian.AppendUint32(nil, m.timestamp)
-	}
-	body := m.body
-	for {
-		if _, err := c.w.Write(append(h, field...)); err != nil {
+// writeMedia sends the messages of a stream that is played.
+func (c *chunkWriter) writeMedia(stream uint32, batch []packager.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range batch {
+		b := &batch[i]
+		m := message{kind: byte(b.Type), timestamp: b.Timestamp, stream: stream, chunks: chunksAudio, head: b.Header[:b.HeaderLen], body: b.Payload}
+		switch b.Type {
+		case packager.MessageVideo:
+			m.chunks = chunksVideo
+		case packager.MessageData:
+			m.chunks = chunksData
+		}
+		if err := c.writeOne(m); err != nil {
 			return err
 		}
-		part := min(len(body), c.chunkSize)
+	}
+	return c.w.Flush()
+}
+
+func (c *chunkWriter) writeOne(m message) error {
+	time := min(m.timestamp, extended)
+	n := len(m.head) + len(m.body)
+	h := append(c.header[:0], byte(m.chunks), byte(time>>16), byte(time>>8), byte(time), byte(n>>16), byte(n>>8), byte(n), m.kind)
+	h = binary.LittleEndian.AppendUint32(h, m.stream)
+	first := len(h)
+	if time == extended {
+		h = binary.BigEndian.AppendUint32(h, m.timestamp)
+	}
+	field := h[first:] // which every chunk repeats
+	head, body := m.head, m.body
+	for {
+		// The buffer remembers its first error; that of the last write tells.
+		_, _ = c.w.Write(h)
+		part := min(len(head), c.chunkSize)
+		_, _ = c.w.Write(head[:part])
+		head = head[part:]
+		part = min(len(body), c.chunkSize-part)
 		if _, err := c.w.Write(body[:part]); err != nil {
 			return err
 		}
-		if body = body[part:]; len(body) == 0 {
+		if body = body[part:]; len(head)+len(body) == 0 {
 			return nil
 		}
-		h = []byte{0xC0 | byte(m.chunks)}
+		h = append(append(c.header[first+len(field):first+len(field)], 0xC0|byte(m.chunks)), field...)
 	}
 }
 

@@ -54,6 +54,12 @@ const read = () => {
       out.readings.push(await page.evaluate(read));
     }
     out.last = await page.evaluate(read);
+    if (await page.$('#links button')) {
+      out.links = await page.$$eval('#links code', (all) => all.map((e) => e.textContent));
+      await page.click('#links li:last-child button');
+      await page.waitForFunction(() => document.getElementById('copied').textContent !== '', null, { timeout: 5000 });
+      out.copied = await page.textContent('#copied');
+    }
     if (screenshot) await page.screenshot({ path: screenshot });
   } catch (e) {
     out.failure = String(e);

@@ -45,7 +45,7 @@ type node struct {
 	RTMP string
 	// PublishKey is the key that the node made.
 	PublishKey string
-	Streams    []struct{ Name, HLS, RTSP, FLV string }
+	Streams    []struct{ Name, HLS, RTSP, FLV, RTMP string }
 	exited     chan struct{}
 }
 
@@ -113,7 +113,7 @@ func (n *node) read(out io.Reader, ready chan<- bool) {
 			Ready      bool
 			HTTP, RTMP string
 			PublishKey string
-			Streams    []struct{ Name, HLS, RTSP, FLV string }
+			Streams    []struct{ Name, HLS, RTSP, FLV, RTMP string }
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Ready {
 			n.HTTP, n.RTMP, n.PublishKey, n.Streams = line.HTTP, line.RTMP, line.PublishKey, line.Streams

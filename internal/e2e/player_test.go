@@ -36,6 +36,10 @@ type watched struct {
 	First, Last  reading
 	Readings     []reading
 	Failure      string
+	// Links are the addresses that the page offers; Copied is what it says
+	// when the last one is copied.
+	Links  []string
+	Copied string
 }
 
 // moduleRoot is where the module's files are, seen from this package.
@@ -95,6 +99,10 @@ func TestPlayerPage(t *testing.T) {
 			}
 			if tt.name == "hls.js" {
 				checkDelay(t, w)
+			}
+			s := n.Streams[0]
+			if want := []string{s.HLS, s.RTSP, s.FLV, s.RTMP}; !slices.Equal(w.Links, want) || w.Copied != "RTMP address copied." {
+				t.Errorf("the page offers %q, want %q; after a copy it says %q", w.Links, want, w.Copied)
 			}
 		})
 	}
@@ -162,12 +170,23 @@ func nobodyHome(t *testing.T) string {
 }
 
 // TestVLC records the demo's playlist with VLC for a few seconds and counts
-// what arrived. VLC exits with 0 whatever happens, so only the file counts.
+// what arrived.
 func TestVLC(t *testing.T) {
 	n := startNode(t, "demo")
+	packets := recordVLC(t, n.Streams[0].HLS, 8)
+	t.Logf("VLC received %v", packets)
+	if packets["h264"] < 100 || packets["aac"] < 150 {
+		t.Errorf("VLC received %v, want at least 100 pictures and 150 units of sound", packets)
+	}
+}
+
+// recordVLC records a stream with VLC for some seconds and returns its packets
+// by codec. VLC exits with 0 whatever happens, so only the file counts.
+func recordVLC(t *testing.T, url string, seconds int) map[string]int {
+	t.Helper()
 	dir := nobodyHome(t)
 	recorded := filepath.Join(dir, "out.ts")
-	args := []string{"-I", "dummy", "--run-time=8", n.Streams[0].HLS, "--sout", "#std{access=file,mux=ts,dst=" + recorded + "}", "vlc://quit"}
+	args := []string{"-I", "dummy", fmt.Sprintf("--run-time=%d", seconds), url, "--sout", "#std{access=file,mux=ts,dst=" + recorded + "}", "vlc://quit"}
 	cmd := exec.CommandContext(t.Context(), "cvlc", args...)
 	if os.Geteuid() == 0 {
 		cmd = exec.CommandContext(t.Context(), "setpriv", append([]string{"--reuid=nobody", "--regid=nogroup", "--clear-groups", "cvlc"}, args...)...)
@@ -176,11 +195,7 @@ func TestVLC(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("cvlc: %v\n%s", err, tail(string(out), 2000))
 	}
-	packets := countPackets(t, recorded)
-	t.Logf("VLC received %v", packets)
-	if packets["h264"] < 100 || packets["aac"] < 150 {
-		t.Errorf("VLC received %v, want at least 100 pictures and 150 units of sound", packets)
-	}
+	return countPackets(t, recorded)
 }
 
 // countPackets counts packets by codec.

@@ -164,7 +164,7 @@ func TestSlowViewer(t *testing.T) {
 	slow := newViewer()
 	for i, ev := range events {
 		st.WriteEvent(ev)
-		if i == 50 && !st.join(slow) {
+		if i == 50 && st.join(slow) != nil {
 			t.Fatal("join refused")
 		}
 	}

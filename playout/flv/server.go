@@ -34,11 +34,12 @@ type Server struct {
 
 	mu      sync.Mutex
 	streams map[string]*stream
+	arrived chan struct{} // closed when a stream begins
 }
 
 // New returns a server without streams.
 func New(log *slog.Logger) *Server {
-	return &Server{log: log, streams: make(map[string]*stream)}
+	return &Server{log: log, streams: make(map[string]*stream), arrived: make(chan struct{})}
 }
 
 // Sink returns the output for a stream that begins.
@@ -47,6 +48,8 @@ func (s *Server) Sink(path string) playout.Sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams[path] = st
+	close(s.arrived)
+	s.arrived = make(chan struct{})
 	return &registered{stream: st, server: s, path: path}
 }
 
@@ -70,8 +73,10 @@ func (r *registered) WriteEvent(ev packager.Event) {
 	}
 }
 
-// Viewers returns the number of viewers of a stream.
-func (s *Server) Viewers(path string) int {
+// Viewers returns how many read a stream by HTTP.
+func (s *Server) Viewers(path string) int { return s.count(path, false) }
+
+func (s *Server) count(path string, played bool) (n int) {
 	s.mu.Lock()
 	st := s.streams[path]
 	s.mu.Unlock()
@@ -80,7 +85,12 @@ func (s *Server) Viewers(path string) int {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return len(st.viewers)
+	for v := range st.viewers {
+		if v.played == played {
+			n++
+		}
+	}
+	return n
 }
 
 // ServeHTTP answers GET and HEAD of /PATH.flv.
@@ -93,9 +103,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case st == nil:
 		http.Error(w, "no such stream", http.StatusNotFound)
-		return
-	case s.Viewers(path) >= maxViewers:
-		http.Error(w, "too many viewers", http.StatusServiceUnavailable)
 		return
 	case r.Method == http.MethodHead:
 		w.Header().Set("Content-Type", "video/x-flv")
@@ -119,7 +126,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve sends the stream to one viewer until it ends or the viewer leaves.
 func serve(w http.ResponseWriter, r *http.Request, st *stream) error {
 	v := newViewer()
-	if !st.join(v) {
+	switch err := st.join(v); {
+	case errors.Is(err, ErrTooMany):
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return nil
+	case err != nil:
 		http.Error(w, "the stream has ended", http.StatusNotFound)
 		return nil
 	}

@@ -14,6 +14,8 @@ const (
 	// than this.
 	maxGroupTime  = 10 * time.Second
 	maxGroupBytes = 16 << 20
+	// A stream without video keeps this much.
+	maxAudioPast = time.Second
 	// A viewer's queue; beyond it the viewer loses what is in it.
 	maxQueueTime  = 3 * time.Second
 	maxQueueBytes = 8 << 20
@@ -84,11 +86,12 @@ func (s *stream) codec(id packager.TrackID) packager.Codec {
 func (s *stream) writeSample(sample packager.Sample) {
 	t := sampleTag(sample, s.codec(sample.Track))
 	hasVideo := s.codec(packager.TrackVideo) != packager.CodecUnknown
-	if t.key || !hasVideo {
-		// Without video every unit is a place to begin at; no past is kept.
+	// Without video every unit is a place to begin at; a short past lets those
+	// who waited for the stream have its very first ones.
+	if t.key || !hasVideo && len(s.group) > 0 && t.dts-s.group[0].dts > maxAudioPast {
 		s.group, s.bytes = nil, 0
 	}
-	if hasVideo && (t.key || len(s.group) > 0) {
+	if t.key || !hasVideo || len(s.group) > 0 {
 		s.group = append(s.group, t)
 		s.bytes += t.size()
 		if s.bytes > maxGroupBytes || t.dts-s.group[0].dts > maxGroupTime {
@@ -104,6 +107,9 @@ func (s *stream) writeSample(sample packager.Sample) {
 func (s *stream) send(v *viewer, tags ...tag) {
 	for i := range tags {
 		t := &tags[i]
+		if v.unwanted(t) {
+			continue
+		}
 		if v.waitKey && t.kind == videoKind && !t.config {
 			if !t.key {
 				s.dropped++
@@ -121,20 +127,32 @@ func (s *stream) send(v *viewer, tags ...tag) {
 	v.signal()
 }
 
-// join adds a viewer, who starts with the last group of pictures. It returns
-// false if the stream has ended.
-func (s *stream) join(v *viewer) bool {
+// join adds a viewer, who starts with the last group of pictures.
+func (s *stream) join(v *viewer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
-		return false
+	switch {
+	case s.ended:
+		return ErrNoStream
+	case len(s.viewers) >= maxViewers:
+		return ErrTooMany
 	}
 	v.waitKey = s.codec(packager.TrackVideo) != packager.CodecUnknown
 	s.send(v, s.head...)
 	s.send(v, s.group...)
 	v.started = true
 	s.viewers[v] = struct{}{}
-	return true
+	return nil
+}
+
+// choose says what a viewer wants of audio and video.
+func (s *stream) choose(v *viewer, audio, video bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if video && v.noVideo {
+		v.waitKey = true
+	}
+	v.noAudio, v.noVideo = !audio, !video
 }
 
 func (s *stream) leave(v *viewer) {

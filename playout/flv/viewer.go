@@ -16,7 +16,10 @@ type viewer struct {
 	waitKey bool // video is dropped until the next key frame
 	started bool // the group of pictures it begins with is in
 	ended   bool
-	wake    chan struct{}
+	// played is set for readers by RTMP. noAudio and noVideo leave out what
+	// such a reader does not want.
+	played, noAudio, noVideo bool
+	wake                     chan struct{}
 
 	// What follows belongs to the viewer's own goroutine.
 	base    time.Duration // decode time of the first frame
@@ -37,6 +40,11 @@ func (v *viewer) signal() {
 func (v *viewer) end() {
 	v.ended = true
 	v.signal()
+}
+
+// unwanted reports whether the viewer asked not to get a tag.
+func (v *viewer) unwanted(t *tag) bool {
+	return !t.config && (v.noAudio && t.kind == flv.TypeAudio || v.noVideo && t.kind == flv.TypeVideo)
 }
 
 // span is the media time in the queue.

@@ -28,7 +28,7 @@ type asset struct {
 }
 
 // hlsScript is the name of hls.js among the assets.
-const hlsScript = "hls.light.min.js"
+const hlsScript = "hls.min.js"
 
 // hlsTag marks the line of player.html that loads hls.js. It is taken out if
 // the binary was built without it.

@@ -36,7 +36,7 @@ type StreamStatus struct {
 	// Error says why the source failed last, while it does.
 	Error  string        `json:"error,omitempty"`
 	Tracks []TrackStatus `json:"tracks"`
-	// Viewers counts readers by protocol: "hls", "rtsp", "flv".
+	// Viewers counts readers by protocol: "hls", "rtsp", "flv", "rtmp".
 	Viewers map[string]int `json:"viewers"`
 
 	// Counters since the stream began.

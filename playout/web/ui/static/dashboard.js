@@ -54,6 +54,7 @@ function card(s, now) {
     element('a', { href: s.urls.hls }, 'HLS'),
     element('a', { href: s.urls.flv }, 'HTTP-FLV'));
   if (s.urls.rtsp) links.append(element('span', {}, 'RTSP ', element('code', {}, s.urls.rtsp)));
+  if (s.urls.rtmp) links.append(element('span', {}, 'RTMP ', element('code', {}, s.urls.rtmp)));
   const item = element('li', { class: 'stream' },
     element('div', { class: 'top' },
       element('h2', {}, element('a', { href: s.urls.page }, s.name)),
