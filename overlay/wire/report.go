@@ -1,0 +1,228 @@
+package wire
+
+import (
+	"github.com/ringcast/ringcast/rtmfp/vlu"
+	"github.com/ringcast/ringcast/rtmfp/wire"
+)
+
+// Report is what members tell each other about themselves and about members
+// that they know of, on flow GR 1C.
+//
+//	u8      type 0a
+//	option  0d address from which the sender sees the receiver
+//	option  0a addresses of the sender, its server first
+//	u8      00, end of the options
+//	entry…  each:
+//	  vlu     22, length of what names the member
+//	  u8      21 0f peer[32]
+//	  vlu     age
+//	  option  0a addresses of the member, its server first; may be empty
+//	  u8      00
+type Report struct {
+	// Seen is the address from which the sender sees the receiver. It is not
+	// valid, as netip has it, if it was not told.
+	Seen Address
+	// Own are the sender's addresses.
+	Own     []Address
+	Entries []Entry
+}
+
+// Entry tells of a member.
+type Entry struct {
+	Peer [32]byte
+	// Age is how many seconds ago somebody last heard of the member.
+	Age uint64
+	// Addrs are the member's addresses.
+	Addrs []Address
+}
+
+const (
+	optionSeen      = 0x0d
+	optionAddresses = 0x0a
+)
+
+// AppendReport appends a report. Seen is left out if it is not valid, which
+// librtmfp does not understand. It panics when a bound is exceeded.
+func AppendReport(b []byte, r Report) []byte {
+	b = append(b, TypeReport)
+	if r.Seen.IsValid() {
+		b = vlu.Append(b, uint64(1+addressLen(r.Seen)))
+		b = wire.AppendAddress(append(b, optionSeen), r.Seen)
+	}
+	b = vlu.AppendMarker(appendAddresses(b, r.Own))
+	return appendEntries(b, r.Entries)
+}
+
+func appendEntries(b []byte, entries []Entry) []byte {
+	if len(entries) > MaxEntries {
+		panic("wire: too many members in a message")
+	}
+	for i := range entries {
+		e := &entries[i]
+		b = AppendPeerEPD(append(b, PeerEPDLen), e.Peer)
+		b = vlu.Append(b, e.Age)
+		b = vlu.AppendMarker(appendAddresses(b, e.Addrs))
+	}
+	return b
+}
+
+func appendAddresses(b []byte, addrs []Address) []byte {
+	if len(addrs) > MaxAddresses {
+		panic("wire: too many addresses of a member")
+	}
+	n := 1
+	for _, a := range addrs {
+		n += addressLen(a)
+	}
+	b = append(vlu.Append(b, uint64(n)), optionAddresses)
+	for _, a := range addrs {
+		b = wire.AppendAddress(b, a)
+	}
+	return b
+}
+
+func addressLen(a Address) int {
+	if a.Addr().Unmap().Is4() {
+		return 7
+	}
+	return 19
+}
+
+// ParseReport reads a report. Unknown options are ignored, among them the
+// flags that original players send, and so are entries whose name is no
+// fingerprint.
+func ParseReport(b []byte) (Report, error) {
+	var r Report
+	p := reportParser{reader: open(b, TypeReport)}
+	r.Seen = p.options()
+	own := len(p.addrs)
+	entries := p.entries()
+	if p.err != nil {
+		return Report{}, p.err
+	}
+	r.Own = part(p.addrs, 0, own)
+	r.Entries = entries
+	return r, nil
+}
+
+// part returns addresses of a slice, nil if there are none.
+func part(addrs []Address, start, end int) []Address {
+	if start == end {
+		return nil
+	}
+	return addrs[start:end:end]
+}
+
+// A reportParser collects the addresses of all members in one slice.
+type reportParser struct {
+	reader
+	addrs []Address
+}
+
+// option reads an option or marker. Early versions of librtmfp wrote lengths
+// as plain bytes; so when a length leads out of the message it is read again
+// as one.
+func (p *reportParser) option() vlu.Option {
+	if p.err != nil {
+		return vlu.Option{Marker: true}
+	}
+	if o, n, err := vlu.ParseOption(p.b); err == nil {
+		p.b = p.b[n:]
+		return o
+	}
+	length := int(p.byte())
+	if p.err == nil && length < 0x80 {
+		p.fail(ErrTruncated) // it has been read so already
+	}
+	body := reader{b: p.take(length), err: p.err}
+	kind := body.number()
+	if body.err != nil {
+		p.fail(body.err)
+		return vlu.Option{Marker: true}
+	}
+	return vlu.Option{Type: kind, Value: body.rest()}
+}
+
+// options reads an option list, collects the addresses of option 0a, and
+// returns the first one of option 0d.
+func (p *reportParser) options() (seen Address) {
+	first := len(p.addrs)
+	for {
+		o := p.option()
+		if o.Marker {
+			return seen
+		}
+		switch o.Type {
+		case optionSeen:
+			if len(o.Value) == 0 || seen.IsValid() {
+				continue
+			}
+			a, _, err := wire.ParseAddress(o.Value)
+			if err != nil {
+				p.fail(ErrMalformed)
+			}
+			seen = a
+		case optionAddresses:
+			p.addresses(o.Value, first)
+		}
+	}
+}
+
+func (p *reportParser) addresses(value []byte, first int) {
+	for len(value) > 0 {
+		a, n, err := wire.ParseAddress(value)
+		switch {
+		case err != nil:
+			p.fail(ErrMalformed)
+			return
+		case len(p.addrs)-first >= MaxAddresses:
+			p.fail(ErrLimit)
+			return
+		}
+		p.addrs = append(p.addrs, a)
+		value = value[n:]
+	}
+}
+
+// entries reads members until the end of the message.
+func (p *reportParser) entries() []Entry {
+	var entries []Entry
+	start := len(p.addrs)
+	var ends []int // where the addresses of each entry end
+	for count := 0; len(p.b) > 0; count++ {
+		if count == MaxEntries {
+			p.fail(ErrLimit)
+			return nil
+		}
+		first := len(p.addrs)
+		peer, err := ParsePeerEPD(p.name())
+		age := p.number()
+		p.options()
+		if p.err != nil {
+			return nil
+		}
+		if err != nil {
+			p.addrs = p.addrs[:first]
+			continue
+		}
+		entries = append(entries, Entry{Peer: peer, Age: age})
+		ends = append(ends, len(p.addrs))
+	}
+	// The slice has stopped moving: hand its parts out.
+	for i, end := range ends {
+		entries[i].Addrs = part(p.addrs, start, end)
+		start = end
+	}
+	return entries
+}
+
+// name reads what names a member, with the same tolerance as option, and
+// returns it borrowed.
+func (p *reportParser) name() []byte {
+	length, n, err := vlu.Parse(p.b)
+	if err != nil || length > uint64(len(p.b)-n) {
+		length, n = uint64(p.b[0]), 1
+	}
+	p.take(n)
+	return p.take(int(length))
+}
