@@ -69,7 +69,10 @@ type Endpoint struct {
 	perAddr  map[netip.AddrPort]int // responder keyings in progress
 	waiting  int                    // sum of perAddr
 
-	scratch []byte
+	scratch      []byte
+	pieces       assemblies // of startup packets
+	lastPacketID uint64     // of one sent in pieces
+	locals       []netip.AddrPort
 	// Time-critical traffic: when it was last received, by the session that
 	// did last and by any other, and when it was last sent.
 	criticalFrom            *Session
@@ -263,26 +266,6 @@ func (e *Endpoint) wake(s *Session) {
 		s.isReady = true
 		e.ready = append(e.ready, s)
 	}
-}
-
-// sendStartup seals a packet of the startup with the default key and queues
-// it. build appends its chunks.
-func (e *Endpoint) sendStartup(now Instant, id wire.SessionID, to, from netip.AddrPort, build func(b []byte) []byte) {
-	if len(e.outgoing)-e.outHead >= maxOutgoing || !sendable(to) {
-		e.stats.Refused++
-		return
-	}
-	head := e.startup.Head()
-	b := make([]byte, 4+head, 512)
-	b = wire.AppendHeader(b, wire.Header{Mode: wire.ModeStartup, HasTimestamp: true, Timestamp: ticks(now)})
-	b = build(b)
-	if e.tracer != nil {
-		e.tracer.TracePacket(now, TracedPacket{Sent: true, Far: wire.Address{AddrPort: to}, Session: id, Plain: b[4+head:], Size: len(b)})
-	}
-	sealed := e.startup.Seal(b[4:])
-	out := make([]byte, 4, 4+len(sealed))
-	binary.BigEndian.PutUint32(out, uint32(wire.Scramble(id, sealed)))
-	e.outgoing = append(e.outgoing, outgoing{to: to, from: from, data: append(out, sealed...)})
 }
 
 // sendable reports whether anything may be sent to an address that somebody

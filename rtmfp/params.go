@@ -44,6 +44,7 @@ const (
 	maxPerAddress  = 4    // of them from one address
 	maxPingMessage = 512
 	maxCandidates  = 64 // addresses that one opening tries
+	maxLocals      = 16 // local addresses that a hello goes out from
 	maxPings       = 16 // questions of the application without an answer, in a session
 )
 
@@ -58,6 +59,9 @@ type Params struct {
 	// order yet, for each flow, in bytes; 16 KiB or more. Smaller limits the
 	// speed over long paths.
 	ReceiveBuffer int
+	// SessionBuffer is the same for all flows of a session together; at least
+	// ReceiveBuffer.
+	SessionBuffer int
 	// SendQueue is the most bytes that may wait in a flow before Write
 	// refuses; 64 KiB or more.
 	SendQueue int
@@ -78,6 +82,7 @@ func DefaultParams() Params {
 		DatagramSize:  1200,
 		Sessions:      100_000,
 		ReceiveBuffer: 1 << 20,
+		SessionBuffer: 16 << 20,
 		SendQueue:     16 << 20,
 		Keepalive:     10 * time.Second,
 		DeadAfter:     60 * time.Second,
@@ -93,6 +98,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("rtmfp: Sessions is %d, want 1 or more", p.Sessions)
 	case p.ReceiveBuffer < 16<<10:
 		return fmt.Errorf("rtmfp: ReceiveBuffer is %d bytes, want 16 KiB or more", p.ReceiveBuffer)
+	case p.SessionBuffer < p.ReceiveBuffer:
+		return fmt.Errorf("rtmfp: SessionBuffer is %d bytes, want ReceiveBuffer, %d, or more", p.SessionBuffer, p.ReceiveBuffer)
 	case p.SendQueue < 64<<10:
 		return fmt.Errorf("rtmfp: SendQueue is %d bytes, want 64 KiB or more", p.SendQueue)
 	case p.Keepalive < time.Second:

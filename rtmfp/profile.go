@@ -64,6 +64,9 @@ type Response struct {
 // Keys are what a session is keyed with.
 type Keys struct {
 	Key SessionKey
+	// NoProbes tells that the far end is of a family that takes a Buffer Probe
+	// for an offence and closes the session.
+	NoProbes bool
 	// NearNonce and FarNonce are known to both ends, crosswise, and to
 	// nobody else: material for proofs.
 	NearNonce, FarNonce []byte

@@ -29,6 +29,9 @@ type RecvFlow struct {
 	metadata []byte
 	ret      *SendFlow
 	network  bool // deliver in network order
+	held     bool // suspended by the application
+	rejected bool
+	ended    bool // FlowEnded was told, or is not wanted
 
 	seen       wire.SequenceNumber // all up to it have come or never will
 	above      []wire.Range        // what has come above, with gaps
@@ -65,7 +68,7 @@ func (f *RecvFlow) Metadata() []byte { return f.metadata }
 func (f *RecvFlow) Return() *SendFlow { return f.ret }
 
 // IsOpen reports whether messages may still come.
-func (f *RecvFlow) IsOpen() bool { return f.state == recvOpen && f.s.state == StateOpen }
+func (f *RecvFlow) IsOpen() bool { return f.state != recvClosed && !f.ended && f.s.state == StateOpen }
 
 // SetNetworkOrder makes messages come as soon as they are complete, in
 // whatever order, instead of in the order of their sending.
@@ -76,10 +79,37 @@ func (f *RecvFlow) Reject(now Instant, code uint64) {
 	if f.state != recvOpen {
 		return
 	}
-	f.state, f.code = recvRejected, code
-	f.buffer, f.buffered = nil, 0
+	f.state, f.code, f.rejected, f.ended = recvRejected, code, true, true
+	f.discard()
+	// One whose end never comes is not remembered for ever.
+	f.lingerEnd = now.Add(recvFlowLinger)
 	f.ackNow()
 	f.checkComplete(now)
+	f.s.rearm(now)
+}
+
+// SetSuspended holds messages back, which fills the flow's buffer and so stops
+// its sender, or lets them come again.
+func (f *RecvFlow) SetSuspended(now Instant, suspended bool) {
+	if f.held == suspended {
+		return
+	}
+	f.held = suspended
+	if suspended {
+		return
+	}
+	f.deliver()
+	f.checkEnded()
+	if f.lastBlocks >= 0 && f.lastBlocks < 2 && (f.state == recvOpen || f.state == recvComplete) {
+		f.ackNow() // the window is open again: tell
+	}
+	f.s.rearm(now)
+}
+
+// discard forgets all that is buffered.
+func (f *RecvFlow) discard() {
+	f.s.buffered -= f.buffered
+	f.buffer, f.buffered = nil, 0
 }
 
 func (f *RecvFlow) ackNow() {
@@ -116,6 +146,9 @@ func (s *Session) acceptFlow(now Instant, u *wire.UserData) *RecvFlow {
 func (f *RecvFlow) handleData(now Instant, u *wire.UserData) {
 	f.shouldAck = true
 	s := f.s
+	if f.state == recvRejected {
+		f.lingerEnd = now.Add(recvFlowLinger)
+	}
 	fresh := !f.has(u.SequenceNumber)
 	if f.state == recvOpen && u.Options != nil && f.lastBlocks >= 0 {
 		if o, err := wire.ParseFlowOptions(u.Options); err != nil || o.Unsupported {
@@ -140,7 +173,7 @@ func (f *RecvFlow) handleData(now Instant, u *wire.UserData) {
 	if !f.insert(u.SequenceNumber) && fresh {
 		f.unstore(u.SequenceNumber)
 	}
-	if len(f.above) > 0 || f.buffered+1024 > s.e.params.ReceiveBuffer {
+	if len(f.above) > 0 || f.blocks() < 2 {
 		s.ackNow = true
 	}
 	if !s.ackNow && s.delayedAck == reliability.Never {
@@ -218,17 +251,19 @@ func (f *RecvFlow) insert(sn wire.SequenceNumber) bool {
 
 // store keeps a fragment. It reports false when there is no room.
 func (f *RecvFlow) store(u *wire.UserData) bool {
-	limit := f.s.e.params.ReceiveBuffer
-	if u.SequenceNumber == f.seen+1 {
+	limit, all := f.s.e.params.ReceiveBuffer, f.s.e.params.SessionBuffer
+	if u.SequenceNumber == f.seen+1 && !f.held {
 		// The one that is waited for gets in as long as it can do any good.
-		limit *= 2
+		limit, all = 2*limit, 2*all
 	}
-	if f.buffered+len(u.Data)+fragmentOverhead > limit {
+	size := len(u.Data) + fragmentOverhead
+	if f.buffered+size > limit || f.s.buffered+size > all {
 		f.s.e.stats.Refused++
 		return false
 	}
 	fr := rxFragment{u.SequenceNumber, u.Fragmentation, bytes.Clone(u.Data)}
-	f.buffered += len(fr.data) + fragmentOverhead
+	f.buffered += size
+	f.s.buffered += size
 	if n := len(f.buffer); n == 0 || f.buffer[n-1].sn < fr.sn {
 		f.buffer = append(f.buffer, fr)
 		return true
@@ -257,12 +292,16 @@ func (f *RecvFlow) unstore(sn wire.SequenceNumber) {
 func (f *RecvFlow) drop(i, n int) {
 	for _, fr := range f.buffer[i : i+n] {
 		f.buffered -= len(fr.data) + fragmentOverhead
+		f.s.buffered -= len(fr.data) + fragmentOverhead
 	}
 	f.buffer = slices.Delete(f.buffer, i, i+n)
 }
 
 // deliver hands over the messages that are complete and whose turn it is.
 func (f *RecvFlow) deliver() {
+	if f.held {
+		return
+	}
 	for i := 0; i < len(f.buffer); {
 		head := f.buffer[i]
 		if head.sn > f.seen && !f.network {
@@ -329,28 +368,62 @@ func (f *RecvFlow) checkComplete(now Instant) {
 	if f.final == 0 || f.seen < f.final || f.state > recvRejected {
 		return
 	}
-	told := f.state == recvRejected
 	f.state = recvComplete
-	f.buffer, f.buffered = nil, 0
 	f.lingerEnd = now.Add(recvFlowLinger)
 	f.ackNow()
+	f.checkEnded()
 	f.s.rearm(now)
-	if !told {
-		f.s.e.emit(Event{Kind: FlowEnded, Session: f.s, Recv: f})
-	}
 }
 
-// blocks returns the window to advertise, in units of 1,024 bytes.
-func (f *RecvFlow) blocks() int {
-	room := max(f.s.e.params.ReceiveBuffer-f.buffered, 0)
-	return max((room+1023)/1024, 1)
+// checkEnded tells that nothing more will come, when all that is complete has
+// been handed over.
+func (f *RecvFlow) checkEnded() {
+	if f.ended || f.held || f.state != recvComplete {
+		return
+	}
+	f.ended = true
+	f.discard()
+	f.s.e.emit(Event{Kind: FlowEnded, Session: f.s, Recv: f})
 }
+
+// linger forgets the flow when its time is up, and reports whether it has.
+// What the application holds back stays until it has taken it.
+func (f *RecvFlow) linger(now Instant) bool {
+	if now < f.lingerEnd {
+		return false
+	}
+	if f.s.recvByID[f.id] == f {
+		delete(f.s.recvByID, f.id)
+	}
+	if !f.ended && f.state == recvComplete {
+		f.lingerEnd = now.Add(recvFlowLinger)
+		return false
+	}
+	f.state = recvClosed
+	return true
+}
+
+// blocks returns the window to advertise, in units of 1,024 bytes: at least
+// one, so that what is waited for can come, unless the application holds the
+// flow back.
+func (f *RecvFlow) blocks() int {
+	room := max(min(f.s.e.params.ReceiveBuffer-f.buffered, f.s.e.params.SessionBuffer-f.s.buffered), 0)
+	blocks := (room + 1023) / 1024
+	if f.held && room < heldRoom && !f.s.keys.NoProbes {
+		return 0
+	}
+	return max(blocks, 1)
+}
+
+// heldRoom is how much room there must be in a flow that is held back for its
+// window to be open: whatever comes has to fit in.
+const heldRoom = 4096
 
 // appendAck appends the flow's acknowledgement in at most limit bytes, cut
 // short if cut allows it. It reports false if it does not fit.
 func (f *RecvFlow) appendAck(b []byte, limit int, cut bool) ([]byte, bool) {
 	start := len(b)
-	if f.code != 0 || f.state == recvRejected {
+	if f.rejected {
 		b = wire.AppendFlowException(b, wire.FlowException{FlowID: f.id, Code: f.code})
 	}
 	a := wire.Ack{FlowID: f.id, Blocks: uint64(f.blocks()), Cumulative: f.seen}

@@ -24,8 +24,13 @@ func (e *Endpoint) handleStartup(now Instant, s *Session, plain []byte, d *Datag
 		e.stats.Malformed++
 		return
 	}
-	hellos := 0
-	for rest := plain[n:]; ; {
+	e.handleStartupChunks(now, s, plain[n:], d, true)
+}
+
+// handleStartupChunks takes the chunks of a startup packet; pieces are put
+// together in packets that came whole.
+func (e *Endpoint) handleStartupChunks(now Instant, s *Session, rest []byte, d *Datagram, pieces bool) {
+	for hellos := 0; ; {
 		c, n, ok := wire.ParseChunk(rest)
 		if !ok {
 			return
@@ -45,6 +50,11 @@ func (e *Endpoint) handleStartup(now Instant, s *Session, plain []byte, d *Datag
 			s.handleRIKeying(now, c.Payload)
 		case s != nil && s.state == StateKeyingSent && c.Type == wire.TypeCookieChange:
 			s.handleCookieChange(now, c.Payload)
+		case c.Type == wire.TypePacketFragment && pieces:
+			whole := e.handleFragment(now, nil, wire.ModeStartup, c.Payload, d)
+			if h, n, err := wire.ParseHeader(whole); err == nil && h.Mode == wire.ModeStartup {
+				e.handleStartupChunks(now, s, whole[n:], d, false)
+			}
 		}
 	}
 }

@@ -416,7 +416,7 @@ func (f *SendFlow) handleAck(now Instant, a *wire.Ack) (freed int) {
 	f.trim(now)
 	if f.window > 0 || f.exception {
 		f.probeAt = reliability.Never
-	} else if f.probeAt == reliability.Never && f.queue.len() > 0 {
+	} else if f.probeAt == reliability.Never && f.queue.len() > 0 && !f.s.keys.NoProbes {
 		f.probeWait = int64(max(f.s.rtt.ERTO(), 1e9))
 		f.probeAt = now.Add(1e9)
 	}

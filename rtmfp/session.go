@@ -77,6 +77,8 @@ type Session struct {
 	nextFlow  wire.FlowID
 	turn      int // for fairness among flows of one priority
 
+	pieces      assemblies
+	buffered    int    // bytes in the buffers of the receive flows
 	queued      int    // bytes of messages that are not acknowledged or given up
 	ranked      bool   // a message with a priority of its own was written
 	outstanding int    // bytes in flight
@@ -290,13 +292,7 @@ func (s *Session) openTimeout(now Instant) {
 		}
 		return f.state == flowClosed
 	})
-	s.recvFlows = slices.DeleteFunc(s.recvFlows, func(f *RecvFlow) bool {
-		if now >= f.lingerEnd {
-			f.state = recvClosed
-			delete(s.recvByID, f.id)
-		}
-		return f.state == recvClosed
-	})
+	s.recvFlows = slices.DeleteFunc(s.recvFlows, func(f *RecvFlow) bool { return f.linger(now) })
 	if now >= s.keepaliveAt() {
 		s.keepAlive(now)
 	}

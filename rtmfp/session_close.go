@@ -73,7 +73,7 @@ func (s *Session) endFlows() {
 	}
 	for _, f := range s.recvFlows {
 		f.state = recvClosed
-		f.buffer = nil
+		f.discard()
 	}
 	s.sendFlows, s.recvFlows, s.inFlight, s.flightHead = nil, nil, nil, 0
 	s.sendByID, s.recvByID = map[wire.FlowID]*SendFlow{}, map[wire.FlowID]*RecvFlow{}

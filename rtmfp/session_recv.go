@@ -14,23 +14,29 @@ type packetState struct {
 	hasLast bool
 	data    bool
 	cc      congestion.Packet
+	mode    wire.Mode
+	pieced  bool // it came in pieces
 }
 
 // handlePacket takes a decrypted packet of an open or closing session.
 func (s *Session) handlePacket(now Instant, plain []byte, d *Datagram) {
+	s.handlePlain(now, plain, d, packetState{})
+}
+
+func (s *Session) handlePlain(now Instant, plain []byte, d *Datagram, p packetState) {
 	h, n, err := wire.ParseHeader(plain)
 	own := wire.ModeResponder
 	if s.initiator {
 		own = wire.ModeInitiator
 	}
 	// Our own packets, sent back to us, are not theirs.
-	if err != nil || h.Mode == wire.ModeStartup || h.Mode == own {
+	if err != nil || h.Mode == wire.ModeStartup || h.Mode == own || p.pieced && h.Mode != p.mode {
 		s.e.stats.Malformed++
 		return
 	}
 	s.handleHeader(now, &h)
 	s.heard(now)
-	p := packetState{cc: congestion.Packet{Outstanding: s.outstanding}}
+	p.mode, p.cc.Outstanding = h.Mode, s.outstanding
 	for rest := plain[n:]; s.state != StateClosed; {
 		c, n, ok := wire.ParseChunk(rest)
 		if !ok {
@@ -119,6 +125,12 @@ func (s *Session) handleChunk(now Instant, c wire.Chunk, p *packetState, d *Data
 		s.handlePingReply(now, c.Payload, d)
 	case wire.TypeFIHello:
 		s.handleFIHello(now, c.Payload)
+	case wire.TypePacketFragment:
+		if !p.pieced {
+			if whole := s.e.handleFragment(now, s, p.mode, c.Payload, d); whole != nil {
+				s.handlePlain(now, whole, d, packetState{mode: p.mode, pieced: true})
+			}
+		}
 	}
 	if err != nil {
 		s.e.stats.Malformed++

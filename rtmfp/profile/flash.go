@@ -391,8 +391,15 @@ func (f *Flash) derive(secret []byte, mine, theirs *component) (rtmfp.Keys, erro
 			return rtmfp.Keys{}, errBadComponent
 		}
 	}
-	return rtmfp.Keys{Key: key, NearNonce: mac(secret, mine.raw), FarNonce: mac(secret, theirs.raw)}, nil
+	return rtmfp.Keys{
+		Key: key, NearNonce: mac(secret, mine.raw), FarNonce: mac(secret, theirs.raw),
+		NoProbes: key.send.mac == nil && theirs.isOld(),
+	}, nil
 }
+
+// isOld reports whether a component is of the old family of peers: as
+// initiators they offer an HMAC of 10 bytes, as responders none at all.
+func (c *component) isOld() bool { return c.hmac == 0 || c.hmac == flagOnRequest && c.hmacSize == 10 }
 
 // expand makes as many bytes as are needed of a secret.
 func expand(secret []byte) io.Reader {
