@@ -14,11 +14,11 @@ const (
 	maxItemsPerPage     = 1000
 )
 
-// streamPage is one page of the list of streams.
-type streamPage struct {
-	Items     []StreamStatus `json:"items"`
-	ItemCount int            `json:"itemCount"`
-	PageCount int            `json:"pageCount"`
+// listPage is one page of a list.
+type listPage[T any] struct {
+	Items     []T `json:"items"`
+	ItemCount int `json:"itemCount"`
+	PageCount int `json:"pageCount"`
 }
 
 // apiError is the body of an answer that is not 200.
@@ -34,7 +34,11 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request) {
 	case p == "/api/v1/node":
 		writeJSON(w, http.StatusOK, s.config.Backend.Node())
 	case p == "/api/v1/streams":
-		s.apiStreams(w, r)
+		all := s.config.Backend.Streams()
+		if all == nil {
+			all = []StreamStatus{}
+		}
+		writePage(w, r, all)
 	case strings.HasPrefix(p, "/api/v1/streams/"):
 		s.apiStream(w, strings.TrimPrefix(p, "/api/v1/streams/"))
 	default:
@@ -52,21 +56,17 @@ func (s *Server) apiStream(w http.ResponseWriter, name string) {
 	writeJSON(w, http.StatusOK, all[i])
 }
 
-// apiStreams answers one page of the list; pages count from 0.
-func (s *Server) apiStreams(w http.ResponseWriter, r *http.Request) {
+// writePage answers one page of a list; pages count from 0.
+func writePage[T any](w http.ResponseWriter, r *http.Request, all []T) {
 	page, ok1 := queryInt(r, "page", 0, 0, 1<<30)
 	perPage, ok2 := queryInt(r, "itemsPerPage", defaultItemsPerPage, 1, maxItemsPerPage)
 	if !ok1 || !ok2 {
 		writeJSON(w, http.StatusBadRequest, apiError{"page counts from 0, itemsPerPage is 1 to 1000"})
 		return
 	}
-	all := s.config.Backend.Streams()
 	first := min(page*perPage, len(all))
 	items := all[first:min(first+perPage, len(all))]
-	if items == nil {
-		items = []StreamStatus{}
-	}
-	writeJSON(w, http.StatusOK, streamPage{Items: items, ItemCount: len(all), PageCount: (len(all) + perPage - 1) / perPage})
+	writeJSON(w, http.StatusOK, listPage[T]{Items: items, ItemCount: len(all), PageCount: (len(all) + perPage - 1) / perPage})
 }
 
 // queryInt reads a bounded number from the query.

@@ -54,6 +54,13 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.simple(w, r, s.health)
 	case p == "/readyz":
 		s.simple(w, r, s.ready)
+	case p == "/api/v1/events":
+		s.get(w, r, func() { s.events(w, r) })
+	case p == "/api/v1/groups" || strings.HasPrefix(p, "/api/v1/groups/"):
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pageTimeout))
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		s.apiGroups(w, r, strings.TrimPrefix(p, "/api/v1/groups"))
 	case p == "/api" || strings.HasPrefix(p, "/api/"):
 		s.simple(w, r, s.api)
 	case strings.HasPrefix(p, "/assets/"):

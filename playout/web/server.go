@@ -30,6 +30,8 @@ type Config struct {
 	Hosts []string
 	// Backend tells the state of the node.
 	Backend Backend
+	// Network tells of groups; nil if the node is in none.
+	Network Network
 	// HLS serves /PATH/FILE, where PATH is a canonical stream path.
 	HLS http.Handler
 	// FLV serves /PATH.flv.
@@ -42,6 +44,9 @@ type Server struct {
 	assets map[string]asset
 	log    *slog.Logger
 	counts counters
+
+	eventClients eventClients
+	stopping     chan struct{} // closed when Run stops serving
 }
 
 // New returns a server; it does not listen yet.
@@ -50,7 +55,7 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{config: config, assets: assets, log: log}, nil
+	return &Server{config: config, assets: assets, log: log, stopping: make(chan struct{})}, nil
 }
 
 // Run serves on l until ctx is done. Then it lets requests in flight end for
@@ -69,6 +74,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, grace time.Duration) e
 	go func() {
 		defer close(stopped)
 		<-serving.Done()
+		close(s.stopping)
 		within, done := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer done()
 		if server.Shutdown(within) != nil {

@@ -198,7 +198,7 @@ func TestStreamsArePaged(t *testing.T) {
 	}
 	for _, tt := range tests {
 		w := serve(s, http.MethodGet, "/api/v1/streams"+tt.query)
-		var page streamPage
+		var page listPage[StreamStatus]
 		if w.Code != tt.status {
 			t.Errorf("%q: status %d, want %d", tt.query, w.Code, tt.status)
 			continue

@@ -1,0 +1,349 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Errors of a Network, each with the status that the API answers.
+var (
+	// ErrNoGroup: there is no such group (404).
+	ErrNoGroup = errors.New("no such group")
+	// ErrNoObject: nobody has such an object (404).
+	ErrNoObject = errors.New("no such object")
+	// ErrNotAllowed: the group does not have the feature, or its password is
+	// not known here (403).
+	ErrNotAllowed = errors.New("not allowed in this group")
+)
+
+// Network is the node's part in groups. Its methods are called from many
+// goroutines.
+type Network interface {
+	// Groups returns the groups that the node has joined.
+	Groups() []GroupStatus
+	// Neighbors returns the members that the node is linked with in a group,
+	// in the order of the ring; false if there is no such group.
+	Neighbors(group string) ([]NeighborStatus, bool)
+	// Subscribe calls f, which must not block, for each event until stop is
+	// called.
+	Subscribe(f func(Event)) (stop func())
+	// Post sends a text to all members and returns its message ID.
+	Post(group, text string) (id string, err error)
+	// Send routes a text to the member nearest to an address, to the neighbor
+	// "nextIncreasing" or "nextDecreasing", or to "allNeighbors". It returns
+	// the result as NetGroup has it: "sent", "no route" or "error".
+	Send(group, to, text string) (result string, err error)
+	// Object fetches an object of a group by its index.
+	Object(ctx context.Context, group string, index uint64) ([]byte, error)
+	// PutObject offers an object to a group.
+	PutObject(group string, index uint64, object []byte) error
+}
+
+// GroupStatus describes a group. It is part of the API.
+type GroupStatus struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Link is the share link of the group's first stream.
+	Link string `json:"link,omitempty"`
+	// Address is this node's place on the ring: 64 hexadecimal digits.
+	Address string `json:"address"`
+	Ready   bool   `json:"ready"`
+	// EstimatedMembers is told from how dense the ring is here.
+	EstimatedMembers float64 `json:"estimatedMembers"`
+	NeighborCount    int     `json:"neighborCount"`
+	// Heard is how many members the node knows the names of.
+	Heard int `json:"heard"`
+	// CoverageFrom and CoverageTo bound the addresses that this node is
+	// nearest to.
+	CoverageFrom string   `json:"localCoverageFrom"`
+	CoverageTo   string   `json:"localCoverageTo"`
+	Streams      []string `json:"streams"`
+	// Introducers are the meeting points, and whether each answers.
+	Introducers []IntroducerStatus `json:"introducers"`
+}
+
+// IntroducerStatus describes a meeting point.
+type IntroducerStatus struct {
+	Addr  string `json:"addr"`
+	Up    bool   `json:"up"`
+	Error string `json:"error,omitempty"`
+}
+
+// NeighborStatus describes a link with a member. It is part of the API.
+type NeighborStatus struct {
+	PeerID  string `json:"peerID"`
+	Address string `json:"address"`
+	// Remote is its socket address.
+	Remote string `json:"remote,omitempty"`
+	// Since is for how many seconds the link has been up.
+	Since float64 `json:"seconds"`
+	// RTT is the round trip in milliseconds; 0 if it is not known.
+	RTT float64 `json:"rttMilliseconds"`
+	// Side is 1, 2, 3 for the nearest members above, -1, -2, -3 below, 0
+	// for others.
+	Side       int  `json:"side"`
+	Outbound   bool `json:"outbound"`
+	Relayed    bool `json:"relayed"`
+	Ready      bool `json:"ready"`
+	Suspect    bool `json:"suspect"`
+	Extensions bool `json:"extensions"`
+	// Streams says what is pushed over the link: of each stream the slices, 0
+	// to 7, that come and go.
+	Streams []LinkSlices `json:"streams"`
+}
+
+// LinkSlices says which slices of a stream a link carries.
+type LinkSlices struct {
+	Stream string `json:"stream"`
+	From   []int  `json:"from"` // the neighbor pushes them to this node
+	To     []int  `json:"to"`   // this node pushes them to the neighbor
+}
+
+// Event is something that happened in a group, under its NetStatus code. It is
+// part of the API.
+type Event struct {
+	Code   string    `json:"code"`
+	Time   time.Time `json:"time"`
+	Group  string    `json:"group,omitempty"`
+	PeerID string    `json:"peerID,omitempty"`
+	Stream string    `json:"stream,omitempty"`
+	// Message and MessageID are those of posts and routed messages.
+	Message   string `json:"message,omitempty"`
+	MessageID string `json:"messageID,omitempty"`
+	From      string `json:"from,omitempty"`
+	FromLocal bool   `json:"fromLocal,omitempty"`
+	// Index is that of an object.
+	Index *uint64 `json:"index,omitempty"`
+}
+
+// Bounds of what one request may bring or keep open.
+const (
+	maxPostBytes     = 32 << 10
+	maxObjectBytes   = 1 << 20
+	maxEventClients  = 64
+	maxEventQueue    = 256
+	eventHeartbeat   = 15 * time.Second
+	objectFetchLimit = 10 * time.Second
+)
+
+// apiGroups serves everything below /api/v1/groups.
+func (s *Server) apiGroups(w http.ResponseWriter, r *http.Request, rest string) {
+	n := s.config.Network
+	if n == nil {
+		writeJSON(w, http.StatusNotFound, apiError{"this node is in no group"})
+		return
+	}
+	parts := strings.Split(strings.Trim(rest, "/"), "/")
+	switch {
+	case rest == "":
+		s.get(w, r, func() {
+			groups := n.Groups()
+			if groups == nil {
+				groups = []GroupStatus{}
+			}
+			writePage(w, r, groups)
+		})
+	case len(parts) == 1:
+		s.get(w, r, func() {
+			for _, g := range n.Groups() {
+				if g.ID == parts[0] {
+					writeJSON(w, http.StatusOK, g)
+					return
+				}
+			}
+			writeJSON(w, http.StatusNotFound, apiError{ErrNoGroup.Error()})
+		})
+	case len(parts) == 2 && parts[1] == "neighbors":
+		s.get(w, r, func() {
+			list, ok := n.Neighbors(parts[0])
+			if !ok {
+				writeJSON(w, http.StatusNotFound, apiError{ErrNoGroup.Error()})
+				return
+			}
+			if list == nil {
+				list = []NeighborStatus{}
+			}
+			writePage(w, r, list)
+		})
+	case len(parts) == 2 && parts[1] == "posts":
+		s.post(w, r, func(text string) (any, error) {
+			id, err := n.Post(parts[0], text)
+			return map[string]string{"messageID": id}, err
+		})
+	case len(parts) == 2 && parts[1] == "send":
+		s.post(w, r, func(text string) (any, error) {
+			result, err := n.Send(parts[0], r.URL.Query().Get("to"), text)
+			return map[string]string{"result": result}, err
+		})
+	case len(parts) == 3 && parts[1] == "objects":
+		s.object(w, r, parts[0], parts[2])
+	default:
+		writeJSON(w, http.StatusNotFound, apiError{"no such resource; see /api/openapi.json"})
+	}
+}
+
+// get runs f for GET and HEAD.
+func (s *Server) get(w http.ResponseWriter, r *http.Request, f func()) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		notAllowed(w, "GET, HEAD")
+		return
+	}
+	f()
+}
+
+// post runs f with the text that a POST brings.
+func (s *Server) post(w http.ResponseWriter, r *http.Request, f func(text string) (any, error)) {
+	if r.Method != http.MethodPost {
+		notAllowed(w, "POST")
+		return
+	}
+	if !sameOrigin(r) {
+		writeJSON(w, http.StatusForbidden, apiError{"requests that change something must come from this node's own pages or from no page"})
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPostBytes))
+	if err != nil {
+		writeJSON(w, http.StatusRequestEntityTooLarge, apiError{fmt.Sprintf("at most %d bytes", maxPostBytes)})
+		return
+	}
+	answer, err := f(string(body))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// sameOrigin refuses what a page of somebody else's makes a browser send.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || strings.TrimPrefix(strings.TrimPrefix(origin, "http://"), "https://") == r.Host
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, ErrNoGroup), errors.Is(err, ErrNoObject):
+		status = http.StatusNotFound
+	case errors.Is(err, ErrNotAllowed):
+		status = http.StatusForbidden
+	case errors.Is(err, context.DeadlineExceeded):
+		status = http.StatusGatewayTimeout
+	}
+	writeJSON(w, status, apiError{err.Error()})
+}
+
+// object fetches or offers one object.
+func (s *Server) object(w http.ResponseWriter, r *http.Request, group, number string) {
+	var index uint64
+	if _, err := fmt.Sscanf(number, "%d", &index); err != nil || index > 1<<53 || fmt.Sprint(index) != number {
+		writeJSON(w, http.StatusBadRequest, apiError{"an object's index is a number from 0 to 2^53"})
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		ctx, cancel := context.WithTimeout(r.Context(), objectFetchLimit)
+		defer cancel()
+		object, err := s.config.Network.Object(ctx, group, index)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		_, _ = w.Write(object)
+	case http.MethodPut:
+		if !sameOrigin(r) {
+			writeError(w, ErrNotAllowed)
+			return
+		}
+		object, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxObjectBytes))
+		if err != nil {
+			writeJSON(w, http.StatusRequestEntityTooLarge, apiError{fmt.Sprintf("an object has at most %d bytes", maxObjectBytes)})
+			return
+		}
+		if err := s.config.Network.PutObject(group, index, object); err != nil {
+			writeError(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		notAllowed(w, "GET, HEAD, PUT")
+	}
+}
+
+// eventClients counts those who listen to events.
+type eventClients struct {
+	mu    sync.Mutex
+	count int
+}
+
+func (c *eventClients) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count >= maxEventClients {
+		return false
+	}
+	c.count++
+	return true
+}
+
+func (c *eventClients) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count--
+}
+
+// events serves server-sent events: one for each thing that happens in a
+// group. A client that is too slow loses events and is told how many.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if s.config.Network == nil {
+		writeJSON(w, http.StatusNotFound, apiError{"this node is in no group"})
+		return
+	}
+	if !s.eventClients.enter() {
+		writeJSON(w, http.StatusServiceUnavailable, apiError{"too many clients listen to events"})
+		return
+	}
+	defer s.eventClients.leave()
+	control := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+
+	queue := make(chan Event, maxEventQueue)
+	stop := s.config.Network.Subscribe(func(e Event) {
+		select {
+		case queue <- e:
+		default: // it is too slow
+		}
+	})
+	defer stop()
+	beat := time.NewTicker(eventHeartbeat)
+	defer beat.Stop()
+	write := func(text string) bool {
+		_ = control.SetWriteDeadline(time.Now().Add(pageTimeout))
+		_, err := io.WriteString(w, text)
+		return err == nil && control.Flush() == nil
+	}
+	for ok := write(": events\n\n"); ok; {
+		select {
+		case e := <-queue:
+			body, err := json.Marshal(e)
+			ok = err == nil && write("event: "+e.Code+"\ndata: "+string(body)+"\n\n")
+		case <-beat.C:
+			ok = write(": still here\n\n")
+		case <-r.Context().Done():
+			return
+		case <-s.stopping:
+			return
+		}
+	}
+}
