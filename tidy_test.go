@@ -57,6 +57,12 @@ var importLaw = map[string]rule{
 		"multicast/wire", "multicast/ipm",
 	}},
 
+	"multicast/swarm": {pure, []string{
+		"reliability", "reliability/...", "packager", "fragmenter", "overlay", "overlay/...", "multicast", "multicast/...",
+		"rtmfp", "rtmfp/wire", "rtmfp/vlu", "rtmfp/vnet", "rtmfp/profile",
+	}},
+	"multicast/swarm/plot": {pure, nil},
+
 	"overlay": {pure, []string{
 		"reliability", "reliability/timer", "rtmfp/vlu", "rtmfp/wire", "rtmfp/amf0", "overlay/groupspec", "overlay/wire",
 	}},
@@ -107,8 +113,9 @@ var importLaw = map[string]rule{
 
 // Packages that only the named ones may import, whatever their own row says.
 var importedOnlyBy = map[string][]string{
-	"config":    {"cmd/ringcast", "internal/e2e"},
-	"rtmfp/udp": {"cmd/ringcast", "multicast/node", "config"},
+	"config":          {"cmd/ringcast", "internal/e2e"},
+	"multicast/swarm": {"cmd/ringcast"},
+	"rtmfp/udp":       {"cmd/ringcast", "multicast/node", "config"},
 }
 
 // Imports and calls that a pure package must not have.
