@@ -68,6 +68,7 @@ var importLaw = map[string]rule{
 	}},
 	"overlay/groupspec":  {pure, []string{"rtmfp/vlu"}},
 	"overlay/wire":       {pure, []string{"rtmfp/vlu", "rtmfp/wire"}},
+	"overlay/sharelink":  {pure, []string{"overlay/groupspec"}},
 	"overlay/introducer": {pure, []string{"overlay", "overlay/wire", "rtmfp", "rtmfp/netconnection", "reliability"}},
 
 	"packager/nalu":   {pure, nil},
