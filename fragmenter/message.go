@@ -45,6 +45,9 @@ func (r *Reassembler) message(id ID) (last ID, s state) {
 	counted := ID(0) // the last fragment by the newest countdown, 0 for none
 	for i := id; i-id < MaxFragments; i++ {
 		if i > r.top {
+			if i <= r.through {
+				return r.limit(i-1, counted), messageDead
+			}
 			return r.partial(i, counted)
 		}
 		p := r.at(i)
@@ -66,12 +69,19 @@ func (r *Reassembler) message(id ID) (last ID, s state) {
 	return id + MaxFragments - 1, messageDead
 }
 
-// partial returns the state of a message whose fragment i is missing.
+// partial returns the state of a message whose fragment i is missing but may
+// come.
 func (r *Reassembler) partial(i, counted ID) (last ID, s state) {
 	if counted < i {
 		return 0, messageOpen
 	}
-	return r.limit(i, counted), messagePartial
+	last = r.limit(i, counted)
+	for ; i <= min(last, r.top); i++ {
+		if r.lost(i) {
+			return last, messageDead
+		}
+	}
+	return last, messagePartial
 }
 
 // limit returns how far a message reaches that is not whole from fragment i on:
