@@ -382,7 +382,7 @@ posting
 password for publishing, hash with salt "s1"
 password for posting, hash without salt
 server channel
-tag "stage/one"
+name "stage/one"
 member updates on IP multicast
 not known (type 0x42)
 not known (type 0x3f)
@@ -396,6 +396,9 @@ IP multicast 10.0.0.7@232.1.2.3:30000
 `
 	if got != want {
 		t.Errorf("meanings:\n%s\nwant\n%s", got, want)
+	}
+	if got := mustParse(t, sampleB).Options()[4].Meaning(); got != "32 bytes that make the group unique" {
+		t.Errorf("the second option 0e: %s", got)
 	}
 	if got := mustParse(t, sampleD).Options()[1].Meaning(); got != "no links between peers" {
 		t.Errorf("option 0d: %s", got)

@@ -4,6 +4,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ringcast/ringcast/rtmfp/vlu"
 )
@@ -90,7 +93,7 @@ func (o *Option) Meaning() string {
 	case optionPeerDisabled:
 		return "no links between peers"
 	case optionTag:
-		return "tag " + strconv.Quote(string(o.Value))
+		return tagMeaning(o.Value)
 	case optionMemberUpdates:
 		return "member updates on IP multicast"
 	}
@@ -112,6 +115,15 @@ func (o *Option) extraMeaning() string {
 		return "password for posting: " + strconv.Quote(string(o.Value))
 	}
 	return fmt.Sprintf("not known (type %#02x)", o.Type)
+}
+
+// tagMeaning tells a name from random bytes by whether it can be printed.
+func tagMeaning(value []byte) string {
+	printable := utf8.Valid(value) && !strings.ContainsFunc(string(value), func(r rune) bool { return !unicode.IsPrint(r) })
+	if !printable {
+		return fmt.Sprintf("%d bytes that make the group unique", len(value))
+	}
+	return "name " + strconv.Quote(string(value))
 }
 
 func number(value []byte) string {
