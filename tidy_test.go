@@ -53,8 +53,12 @@ var importLaw = map[string]rule{
 	"rtmfp/udp":           {edge, []string{"rtmfp", "reliability", "reliability/timer"}},
 
 	"multicast": {pure, []string{
-		"reliability", "reliability/timer", "packager", "fragmenter", "overlay", "rtmfp", "rtmfp/netconnection", "rtmfp/vlu",
-		"multicast/wire", "multicast/ipm",
+		"reliability", "reliability/timer", "packager", "fragmenter", "overlay", "overlay/groupspec", "overlay/wire", "rtmfp", "rtmfp/wire",
+		"rtmfp/vlu", "rtmfp/netconnection", "multicast/wire", "multicast/ipm",
+	}},
+	"multicast/node": {edge, []string{
+		"multicast", "overlay", "overlay/groupspec", "overlay/introducer", "packager", "reliability", "rtmfp", "rtmfp/wire",
+		"rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp",
 	}},
 
 	"multicast/swarm": {pure, []string{

@@ -1,0 +1,401 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ringcast/ringcast/multicast"
+	"github.com/ringcast/ringcast/overlay"
+	"github.com/ringcast/ringcast/overlay/groupspec"
+	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp/profile"
+)
+
+// ErrLeft means that the group has been left, or the node has stopped.
+var ErrLeft = errors.New("node: the group has been left")
+
+// Introducer is a meeting point to find members by.
+type Introducer struct {
+	// Addr is its host:port; the host may be a name.
+	Addr string
+	// Fingerprint, if set, is whom the answer must come from.
+	Fingerprint *[32]byte
+	// App is what the introducer is told to be asked for, such as "live".
+	App string
+}
+
+// JoinOptions say how a group is joined.
+type JoinOptions struct {
+	Introducers []Introducer
+	// Ring and Params are the settings of the overlay and of streams; nil
+	// takes the defaults.
+	Ring   *overlay.RingParams
+	Params *multicast.Params
+	// Plain leaves out what goes beyond the protocol that other
+	// implementations know. RequireExtensions refuses members that leave it
+	// out.
+	Plain, RequireExtensions bool
+}
+
+// Group is a group that the node is a member of.
+type Group struct {
+	node *Node
+	core *multicast.Group
+	spec *groupspec.Spec
+
+	// Guarded by the driver's mutex.
+	plays     map[string]*Subscription
+	listeners []*listener
+	servers   []int
+	left      bool
+}
+
+// listener is somebody who wants to know what happens.
+type listener struct{ f func(Event) }
+
+// Event is something that happened in a group.
+type Event struct {
+	// Code is its name as a NetStatus code, such as
+	// "NetGroup.Neighbor.Connect".
+	Code string
+	Time time.Time
+	// Peer is set for what is about a neighbor.
+	Peer overlay.PeerID
+	// Stream is set for what is about a stream.
+	Stream string
+}
+
+// Join makes the node a member of a group. It returns as soon as the search
+// for members has begun; Group.Ready waits for neighbors.
+func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*Group, error) {
+	servers := make([]multicast.ServerConfig, 0, len(o.Introducers))
+	for _, i := range o.Introducers {
+		c, err := i.resolve(ctx)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, c)
+	}
+	join := multicast.JoinConfig{
+		Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(),
+		Extensions: !o.Plain, RequireExtensions: o.RequireExtensions,
+	}
+	if o.Ring != nil {
+		join.Ring = *o.Ring
+	}
+	if o.Params != nil {
+		join.Params = *o.Params
+	}
+	g := &Group{node: n, spec: spec, plays: make(map[string]*Subscription)}
+	var err error
+	stopped := n.do(func(now reliability.Time) {
+		if g.core, err = n.core.Join(now, join); err != nil {
+			return
+		}
+		n.groups = append(n.groups, g)
+		for i, c := range servers {
+			id, failed := n.core.Connect(now, c)
+			if failed != nil {
+				err = failed
+				return
+			}
+			n.up[id] = &introducerState{addr: o.Introducers[i].Addr, changed: make(chan struct{})}
+			g.servers = append(g.servers, id)
+		}
+	})
+	if err = errors.Join(stopped, err); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// resolve finds the addresses of an introducer.
+func (i Introducer) resolve(ctx context.Context) (multicast.ServerConfig, error) {
+	host, port, err := net.SplitHostPort(i.Addr)
+	if err != nil {
+		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: want host:port: %w", i.Addr, err)
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+	if err != nil {
+		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: %w", i.Addr, err)
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: %w", i.Addr, err)
+	}
+	app := i.App
+	if app == "" {
+		app = "live"
+	}
+	c := multicast.ServerConfig{URL: "rtmfp://" + i.Addr + "/" + app, App: app}
+	for _, a := range addrs {
+		c.Addrs = append(c.Addrs, netip.AddrPortFrom(a.Unmap(), uint16(number)))
+	}
+	if i.Fingerprint != nil {
+		c.EPD = profile.PeerEPD(*i.Fingerprint)
+	} else {
+		c.EPD = profile.ServerEPD(c.URL)
+	}
+	return c, nil
+}
+
+// Spec returns the group's groupspec.
+func (g *Group) Spec() *groupspec.Spec { return g.spec }
+
+// ID returns the group's ID in hex.
+func (g *Group) ID() string { return g.core.ID() }
+
+// do calls f with the cores at rest, unless the group has been left.
+func (g *Group) do(f func(now reliability.Time)) error {
+	left := false
+	err := g.node.do(func(now reliability.Time) {
+		if left = g.left; !left {
+			f(now)
+		}
+	})
+	if left {
+		return ErrLeft
+	}
+	return err
+}
+
+// Leave ends the membership.
+func (g *Group) Leave() error {
+	return g.do(func(now reliability.Time) {
+		g.node.core.Leave(now, g.core)
+		for _, id := range g.servers {
+			g.node.core.Disconnect(now, id)
+			delete(g.node.up, id)
+		}
+		g.node.groups = slices.DeleteFunc(g.node.groups, func(o *Group) bool { return o == g })
+		g.finish()
+	})
+}
+
+// finish tells all users of the group that it is over.
+func (g *Group) finish() {
+	if g.left {
+		return
+	}
+	g.left = true
+	for _, s := range g.plays {
+		s.end()
+	}
+}
+
+// Listen calls f for each event of the group until the returned function is
+// called. f must not block and must not call the node.
+func (g *Group) Listen(f func(Event)) (stop func()) {
+	l := &listener{f}
+	_ = g.do(func(reliability.Time) { g.listeners = append(g.listeners, l) })
+	return func() {
+		_ = g.do(func(reliability.Time) {
+			g.listeners = slices.DeleteFunc(g.listeners, func(o *listener) bool { return o == l })
+		})
+	}
+}
+
+func (g *Group) tell(e Event) {
+	e.Time = time.Now()
+	for _, l := range g.listeners {
+		l.f(e)
+	}
+}
+
+// handle takes an event of the core.
+func (g *Group) handle(now reliability.Time, e multicast.MemberEvent) {
+	switch e.Kind {
+	case multicast.MemberRing:
+		if code := overlay.StatusOf(e.Ring.Kind); code != "" {
+			g.tell(Event{Code: code, Peer: e.Ring.Link.Peer})
+		}
+	case multicast.MemberStream:
+		g.handleStream(now, &e.Stream)
+	}
+}
+
+func (g *Group) handleStream(_ reliability.Time, e *multicast.Event) {
+	s := g.plays[e.Name]
+	switch e.Kind {
+	case multicast.EventStreamSeen:
+		g.tell(Event{Code: overlay.StatusStreamPublish, Stream: e.Name})
+	case multicast.EventStreamGone:
+		g.tell(Event{Code: overlay.StatusStreamUnpublish, Stream: e.Name})
+	case multicast.EventReset:
+		g.tell(Event{Code: overlay.StatusStreamReset, Stream: e.Name})
+		if s != nil && s.handler.Reset != nil {
+			s.handler.Reset()
+		}
+	case multicast.EventPlayable:
+		if s != nil && s.handler.Playable != nil {
+			s.handler.Playable()
+		}
+	case multicast.EventMessage:
+		if s != nil {
+			s.handler.Message(e.Message)
+		}
+	case multicast.EventGap:
+		if s != nil && s.handler.Gap != nil {
+			s.handler.Gap(e.Fragments)
+		}
+	case multicast.EventEnd:
+		if s != nil && s.handler.End != nil {
+			s.handler.End()
+		}
+	}
+}
+
+// Publication is a stream that this node publishes.
+type Publication struct {
+	group *Group
+	name  string
+	key   multicast.StreamKey
+}
+
+// Publish offers a stream to the group. params, if not nil, are the stream's
+// own settings.
+func (g *Group) Publish(name string, params *multicast.Params) (*Publication, error) {
+	p := &Publication{group: g, name: name}
+	var err error
+	stopped := g.do(func(now reliability.Time) {
+		p.key, err = g.core.Engine().Publish(now, name, multicast.PublishOptions{Params: params})
+	})
+	if err = errors.Join(stopped, err); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Write sends the next message of the stream. Its payload must not be changed
+// afterwards.
+func (p *Publication) Write(m packager.Message) error {
+	var err error
+	stopped := p.group.do(func(now reliability.Time) { err = p.group.core.Engine().Write(now, p.key, m) })
+	if stopped != nil {
+		return stopped
+	}
+	return err
+}
+
+// Name returns the stream's name.
+func (p *Publication) Name() string { return p.name }
+
+// Close ends the stream: all members are told.
+func (p *Publication) Close() error {
+	return p.group.do(func(now reliability.Time) { p.group.core.Engine().EndPublish(now, p.key) })
+}
+
+// Handler takes what a subscription brings. Functions are called with the
+// cores locked: they must not block and must not call the node. All but
+// Message may be nil.
+type Handler struct {
+	// Message takes the next message, in the order of publishing.
+	Message func(packager.Message)
+	// Playable is called before the first message.
+	Playable func()
+	// Gap tells that fragments were given up before the next message.
+	Gap func(fragments int)
+	// Reset tells that another stream of the same name follows.
+	Reset func()
+	// End tells that the stream has ended, or the group was left.
+	End func()
+}
+
+// Subscription is a stream that is played.
+type Subscription struct {
+	group   *Group
+	name    string
+	handler Handler
+}
+
+// Play subscribes to the stream of that name, now or when it is published.
+func (g *Group) Play(name string, h Handler) (*Subscription, error) {
+	s := &Subscription{group: g, name: name, handler: h}
+	taken := false
+	err := g.do(func(now reliability.Time) {
+		if taken = g.plays[name] != nil; !taken {
+			g.plays[name] = s
+			g.core.Engine().Play(now, name, multicast.PlayOptions{})
+		}
+	})
+	if taken {
+		return nil, fmt.Errorf("node: %q is played already", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends the subscription.
+func (s *Subscription) Close() error {
+	return s.group.do(func(now reliability.Time) {
+		if s.group.plays[s.name] == s {
+			delete(s.group.plays, s.name)
+			s.group.core.Engine().StopPlay(now, s.name)
+		}
+	})
+}
+
+func (s *Subscription) end() {
+	if s.handler.End != nil {
+		s.handler.End()
+	}
+}
+
+// Streams lists the streams that are known in the group.
+func (g *Group) Streams() (list []multicast.StreamInfo) {
+	_ = g.do(func(reliability.Time) { list = g.core.Engine().Streams() })
+	return list
+}
+
+// Info returns the counters of the stream of that name.
+func (g *Group) Info(name string) (info multicast.Info) {
+	_ = g.do(func(reliability.Time) { info = g.core.Engine().Stats(name) })
+	return info
+}
+
+// Neighbors lists the members that the node is linked with, in the order of
+// the ring.
+func (g *Group) Neighbors() (list []overlay.LinkInfo) {
+	_ = g.do(func(reliability.Time) { list = slices.Clone(g.core.Ring().Links()) })
+	return list
+}
+
+// RingInfo is what a node knows of its place in a group.
+type RingInfo struct {
+	Address            overlay.Address
+	Ready              bool
+	EstimatedMembers   float64
+	Heard              int
+	CoverFrom, CoverTo overlay.Address
+	Stats              overlay.RingStats
+}
+
+// Ring returns what the node knows of its place in the group.
+func (g *Group) Ring() (r RingInfo) {
+	_ = g.do(func(reliability.Time) {
+		ring := g.core.Ring()
+		r = RingInfo{
+			Address: g.node.core.Self().Address(), Ready: ring.IsReady(), EstimatedMembers: ring.EstimatedMembers(), Heard: ring.Heard(), Stats: ring.Stats(),
+		}
+		r.CoverFrom, r.CoverTo = ring.Coverage()
+	})
+	return r
+}
+
+// LinkSlices says which slices of a stream a link carries, bit i for slice i.
+type LinkSlices struct {
+	Peer     overlay.PeerID
+	Stream   string
+	From, To uint8
+}
+
+// Links lists what is pushed over the links.
+func (g *Group) Links() []LinkSlices { return nil }

@@ -1,0 +1,196 @@
+package multicast_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ringcast/ringcast/multicast"
+	"github.com/ringcast/ringcast/overlay"
+	"github.com/ringcast/ringcast/overlay/groupspec"
+	"github.com/ringcast/ringcast/overlay/introducer"
+	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/reliability"
+	"github.com/ringcast/ringcast/rtmfp"
+	"github.com/ringcast/ringcast/rtmfp/netconnection"
+	"github.com/ringcast/ringcast/rtmfp/profile"
+	"github.com/ringcast/ringcast/rtmfp/vnet"
+)
+
+// testEntropy is secrets from a seed.
+type testEntropy struct{ r *rand.ChaCha8 }
+
+func newTestEntropy(seed uint64) io.Reader {
+	var s [32]byte
+	binary.BigEndian.PutUint64(s[:], seed)
+	return testEntropy{rand.NewChaCha8(s)}
+}
+
+func (e testEntropy) Read(b []byte) (int, error) { return e.r.Read(b) }
+
+// testNet is a virtual network with an introducer and nodes.
+type testNet struct {
+	t      *testing.T
+	net    *vnet.Net
+	seed   uint64
+	count  int
+	server struct {
+		addr netip.AddrPort
+		node *testNode
+		meet *introducer.Introducer
+	}
+	nodes []*testNode
+}
+
+// testNode is a node on a host of its own.
+type testNode struct {
+	*multicast.Node
+	name   string
+	host   *vnet.Host
+	driver *vnet.Driver
+	group  *multicast.Group
+	// got are the messages that came, and events the names of what happened.
+	got    []packager.Message
+	events []string
+	up     bool
+}
+
+func newTestNet(t *testing.T, seed uint64) *testNet {
+	t.Helper()
+	tn := &testNet{t: t, net: vnet.New(seed), seed: seed}
+	tn.server.addr = netip.MustParseAddrPort("198.51.100.1:1935")
+	params := netconnection.DefaultServerParams()
+	params.NoRelay = true
+	tn.server.node = tn.addNode(tn.server.addr, func(e *rtmfp.Endpoint) []multicast.Service {
+		meet, err := introducer.New(introducer.DefaultParams(), rand.New(rand.NewPCG(seed, 99)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tn.server.meet = meet
+		return []multicast.Service{netconnection.NewServer(e, params), meet}
+	})
+	return tn
+}
+
+func (tn *testNet) addNode(addr netip.AddrPort, services func(*rtmfp.Endpoint) []multicast.Service) *testNode {
+	tn.t.Helper()
+	tn.count++
+	entropy := newTestEntropy(tn.seed<<16 + uint64(tn.count))
+	p, err := profile.NewFlash(profile.FlashConfig{Server: services != nil, Entropy: entropy})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	e, err := rtmfp.NewEndpoint(rtmfp.Config{Params: rtmfp.DefaultParams(), Profile: p, Entropy: entropy})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	n := &testNode{name: fmt.Sprint("node", tn.count), host: tn.net.AddHost()}
+	config := multicast.NodeConfig{Endpoint: e, Rand: rand.New(rand.NewPCG(tn.seed, uint64(tn.count))), Entropy: entropy, Introduces: true}
+	if services != nil {
+		config.Services = services(e)
+	}
+	if n.Node, err = multicast.NewNode(tn.net.Now(), config); err != nil {
+		tn.t.Fatal(err)
+	}
+	cable := vnet.LinkParams{Delay: 10 * time.Millisecond}
+	if err := n.host.AddInterface(nil, addr, cable, cable); err != nil {
+		tn.t.Fatal(err)
+	}
+	n.driver = vnet.Drive(n.host, n.Node)
+	n.driver.React = n.react
+	return n
+}
+
+func (n *testNode) react(reliability.Time) bool {
+	for {
+		e, ok := n.PollEvent()
+		if !ok {
+			return false
+		}
+		switch {
+		case e.Kind == multicast.NodeServerUp:
+			n.up = true
+			n.events = append(n.events, "server up")
+		case e.Kind == multicast.NodeServerDown:
+			n.up = false
+			n.events = append(n.events, "server down")
+		case e.Member.Kind == multicast.MemberStream:
+			n.events = append(n.events, e.Member.Stream.Kind.String())
+			if e.Member.Stream.Kind == multicast.EventMessage {
+				n.got = append(n.got, e.Member.Stream.Message)
+			}
+		}
+	}
+}
+
+// member adds a node that joins the group through the introducer.
+func (tn *testNet) member(spec *groupspec.Spec) *testNode {
+	tn.t.Helper()
+	i := len(tn.nodes) + 1
+	n := tn.addNode(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 1935), nil)
+	tn.nodes = append(tn.nodes, n)
+	var err error
+	n.driver.Do(func(now reliability.Time) {
+		url := "rtmfp://198.51.100.1/live"
+		if _, err = n.Connect(now, multicast.ServerConfig{EPD: profile.ServerEPD(url), Addrs: []netip.AddrPort{tn.server.addr}, URL: url, App: "live"}); err != nil {
+			return
+		}
+		n.group, err = n.Join(now, multicast.JoinConfig{
+			Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(), Extensions: true,
+		})
+	})
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	return n
+}
+
+// checkRing reports members whose nearest links are not the nearest members.
+func (tn *testNet) checkRing() (wrong []string) {
+	for _, n := range tn.nodes {
+		self := n.Self().Address()
+		var up, down overlay.PeerID
+		for _, o := range tn.nodes {
+			if o == n {
+				continue
+			}
+			if up == (overlay.PeerID{}) || o.Self().Address().Sub(self).Compare(up.Address().Sub(self)) < 0 {
+				up = o.Self()
+			}
+			if down == (overlay.PeerID{}) || self.Sub(o.Self().Address()).Compare(self.Sub(down.Address())) < 0 {
+				down = o.Self()
+			}
+		}
+		for _, want := range []overlay.PeerID{up, down} {
+			if _, linked := n.group.Ring().Link(want); !linked {
+				wrong = append(wrong, n.name+" lacks "+want.Short())
+			}
+		}
+	}
+	return wrong
+}
+
+// TestNodesFormARing: members that know only an introducer find their places.
+func TestNodesFormARing(t *testing.T) {
+	tn := newTestNet(t, 1)
+	spec, err := groupspec.New(groupspec.Settings{Name: "test", Multicast: true, ServerChannel: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		tn.member(spec)
+		tn.net.Run(200 * time.Millisecond)
+	}
+	tn.net.Run(10 * time.Second)
+	if wrong := tn.checkRing(); len(wrong) > 0 {
+		t.Errorf("ring is wrong: %v", wrong)
+	}
+	for _, n := range tn.nodes {
+		t.Logf("%s: up %v, links %d, heard %d, stats %+v, node %+v", n.name, n.up, len(n.group.Ring().Links()), n.group.Ring().Heard(), n.group.Ring().Stats(), n.Stats())
+	}
+	t.Logf("introducer %+v", tn.server.meet.Stats())
+}
