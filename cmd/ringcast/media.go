@@ -32,8 +32,8 @@ type part struct {
 }
 
 // media holds the parts that take streams in and serve them: sources and
-// ingest servers publish into the registry, whose messages go by loop-back to
-// the station, which feeds the outputs.
+// ingest servers publish into the registry, whose messages go into the group
+// and by loop-back to the station, which feeds the outputs.
 type media struct {
 	log      *slog.Logger
 	wanted   []config.Stream // by canonical name
@@ -70,8 +70,20 @@ func newMedia(n *node) (*media, error) {
 	settings.Key, settings.StreamKeys = c.Publish.Key, m.streamKeys()
 	settings.Grace, settings.StallAfter = c.Ingest.GracePeriod, c.Ingest.StallAfter
 	settings.Segmentation = packager.Segmentation{Min: c.HLS.SegmentMin, Target: c.HLS.TargetDuration, Part: c.HLS.PartDuration}
-	m.registry = ingest.NewRegistry(settings, m.station, n.log.With("component", "ingest"))
+	m.registry = ingest.NewRegistry(settings, m.output(n.net), n.log.With("component", "ingest"))
 	return m, m.startRTSP(n)
+}
+
+// output says where the node's own streams go: to its own outputs by loop-back,
+// and into its group.
+func (m *media) output(net *network) ingest.Output {
+	switch {
+	case net == nil || !net.options.publish:
+		return m.station
+	case net.options.noLoopback:
+		return net
+	}
+	return outputs{m.station, net}
 }
 
 // startRTSP opens the RTSP server, which serves readers and takes publishers.

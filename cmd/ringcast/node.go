@@ -35,6 +35,10 @@ type nodeOptions struct {
 	demo bool
 	// reload delivers SIGHUP.
 	reload chan os.Signal
+	// network is the node's part in groups.
+	network networkOptions
+	// play says how the streams of share links are played.
+	play playOptions
 }
 
 // node is a running node: listeners, media and web server.
@@ -51,6 +55,8 @@ type node struct {
 
 	media *media
 	web   *web.Server
+	// net is the node's part in groups; nil without one.
+	net *network
 }
 
 // runNode runs a node until ctx is done or a part of it fails.
@@ -91,11 +97,32 @@ func (n *node) open(ctx context.Context) error {
 		n.generatedKey = rand.Text()
 		c.Publish.Key = n.generatedKey
 	}
+	if n.network.any() {
+		if n.net, err = openNetwork(ctx, n.loaded, n.network, n.log.With("component", "rtmfp")); err != nil {
+			return err
+		}
+	}
 	if n.media, err = newMedia(n); err != nil {
 		return err
 	}
-	n.web, err = web.New(web.Config{Hosts: c.HTTP.Hosts, Backend: n, HLS: n.media.hls, FLV: n.media.flv}, n.log.With("component", "web"))
+	settings := web.Config{Hosts: c.HTTP.Hosts, Backend: n, HLS: n.media.hls, FLV: n.media.flv}
+	if n.net != nil {
+		if err := n.net.join(ctx, n.mainStream(), n.media.station); err != nil {
+			return err
+		}
+		n.net.viewers = n.media.viewers
+		settings.Network = n.net
+	}
+	n.web, err = web.New(settings, n.log.With("component", "web"))
 	return err
+}
+
+// mainStream returns the name of the node's first stream.
+func (n *node) mainStream() string {
+	if configured := n.media.configured(); len(configured) > 0 {
+		return configured[0].Name
+	}
+	return defaultStream
 }
 
 func (n *node) closeListeners() {
@@ -130,11 +157,25 @@ func (n *node) run(ctx context.Context) error {
 	for _, p := range n.media.servers() {
 		start(&servers, serving, p.name, p.run)
 	}
+	if n.net != nil {
+		for _, p := range n.net.parts() {
+			start(&servers, serving, p.name, p.run)
+		}
+	}
 	for _, p := range n.media.feeds() {
 		start(&feeds, feeding, p.name, p.run)
 	}
 	start(&feeds, feeding, "status", n.follow)
-	n.announce()
+	if len(n.network.links) > 0 {
+		start(&feeds, feeding, "play", func(ctx context.Context) error {
+			err := n.watchPlay(ctx)
+			if err == nil {
+				stopFeeding() // the player has ended
+			}
+			return err
+		})
+	}
+	n.announce(ctx)
 
 	<-feeding.Done()
 	n.log.Info("stopping")

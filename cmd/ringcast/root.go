@@ -27,7 +27,10 @@ func newRootCommand(inv *invocation) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
-	root.AddCommand(newRunCommand(inv), newPublishCommand(inv), newDemoCommand(inv), newVersionCommand(inv), newRTMFPCommand(), newGroupspecCommand(), newDoctorCommand())
+	root.AddCommand(
+		newRunCommand(inv), newPublishCommand(inv), newPlayCommand(inv), newIntroducerCommand(inv), newDemoCommand(inv),
+		newGroupspecCommand(), newRTMFPCommand(), newDoctorCommand(), newVersionCommand(inv),
+	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = strictArgs(cmd.Args)
 	}

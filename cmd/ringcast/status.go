@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -28,12 +29,22 @@ func (n *node) Node() web.NodeStatus {
 	if n.http != nil {
 		s.Listeners["http"] = n.http.Addr().String()
 	}
+	if n.net != nil {
+		s.PeerID, s.Link = n.net.node.PeerID().String(), n.net.linkTo(n.mainStream())
+		s.Listeners["rtmfp"] = n.net.node.LocalAddrs()[0].String()
+		for _, a := range n.net.node.Observed() {
+			s.Seen = append(s.Seen, a.String())
+		}
+	}
 	return s
 }
 
 // Streams describes all streams, with their URLs.
 func (n *node) Streams() []web.StreamStatus {
 	all := n.media.streams()
+	if n.net != nil {
+		all = n.net.describe(all)
+	}
 	for i := range all {
 		all[i].URLs = n.urls(all[i].Name, false)
 	}
@@ -51,6 +62,9 @@ func (n *node) Ready() (bool, string) {
 		if s.Source != "" && !live[s.Name] {
 			return false, s.Name + " is not on air"
 		}
+	}
+	if n.net != nil {
+		return n.net.ready()
 	}
 	return true, ""
 }
@@ -101,6 +115,9 @@ func (n *node) urls(name string, absolute bool) web.URLs {
 type jsonLine struct {
 	Ready      bool         `json:"ready,omitempty"`
 	Stream     string       `json:"stream,omitempty"`
+	PeerID     string       `json:"peerID,omitempty"`
+	Link       string       `json:"link,omitempty"`
+	RTMFP      string       `json:"rtmfp,omitempty"`
 	RTMP       string       `json:"rtmp,omitempty"`
 	PublishKey string       `json:"publishKey,omitempty"`
 	HTTP       string       `json:"http,omitempty"`
@@ -118,6 +135,10 @@ type jsonStream struct {
 // line describes the node with the named streams.
 func (n *node) line(names []string) jsonLine {
 	l := jsonLine{RTMP: n.rtmpURL(), PublishKey: n.generatedKey, HTTP: n.httpURL(), Streams: []jsonStream{}}
+	if n.net != nil {
+		l.PeerID, l.RTMFP = n.net.node.PeerID().String(), n.net.publicAddress()
+		l.Link = n.net.linkTo(n.mainStream())
+	}
 	for _, name := range names {
 		u := n.urls(name, true)
 		l.Streams = append(l.Streams, jsonStream{Name: name, HLS: u.HLS, RTSP: u.RTSP, FLV: u.FLV, RTMP: u.RTMP})
@@ -136,10 +157,16 @@ func (n *node) printJSON(l jsonLine) {
 
 // announce tells that the node is up: scripts by a JSON line, people by the
 // addresses to use, the last of them the one to watch.
-func (n *node) announce() {
+func (n *node) announce(ctx context.Context) {
 	var names []string
 	for _, s := range n.media.configured() {
 		names = append(names, s.Name)
+	}
+	if n.net != nil {
+		n.net.waitForIntroducer(ctx)
+		for _, p := range n.net.plays {
+			names = append(names, p.path)
+		}
 	}
 	notify("READY=1")
 	if n.json {
@@ -169,6 +196,10 @@ func (n *node) banner(name string) string {
 		push += "?key=" + n.generatedKey
 	}
 	fmt.Fprintf(&b, "Ringcast %s\n", version())
+	if n.net != nil {
+		row("Peer ID", n.net.node.PeerID().String())
+		row("RTMFP", n.net.publicAddress())
+	}
 	row("Publish key", n.generatedKey)
 	if n.rtmp != nil {
 		what := "Push"
@@ -182,7 +213,14 @@ func (n *node) banner(name string) string {
 	row("HLS", u.HLS)
 	row("HTTP-FLV", u.FLV)
 	row("RTMP", u.RTMP)
-	row("Dashboard", strings.TrimSuffix(n.httpURL()+"/", "/")+"/")
+	if n.http != nil {
+		row("Dashboard", n.httpURL()+"/")
+	}
+	if n.net != nil {
+		if link := n.net.linkTo(name); link != "" {
+			row("Share link", "ringcast play '"+link+"'")
+		}
+	}
 	row("Watch", u.Page)
 	return b.String()
 }
@@ -196,7 +234,7 @@ type watch struct {
 
 // step looks at the streams once. With tell it says what has changed.
 func (w *watch) step(n *node, tell bool) {
-	streams := n.media.streams()
+	streams := n.Streams()
 	now := make(map[string]bool)
 	var live []string
 	var bytes uint64
@@ -219,7 +257,11 @@ func (w *watch) step(n *node, tell bool) {
 		if elapsed := time.Since(w.at).Seconds(); elapsed > 0 && bytes > w.bytes {
 			rate = float64(bytes-w.bytes) * 8 / 1e6 / elapsed
 		}
-		notify(fmt.Sprintf("STATUS=%d streams, %.1f Mbit/s in", len(live), rate))
+		peers := ""
+		if n.net != nil {
+			peers = fmt.Sprintf(" %d peers,", n.net.neighborCount())
+		}
+		notify(fmt.Sprintf("STATUS=%d streams,%s %.1f Mbit/s in", len(live), peers, rate))
 	}
 	w.known, w.bytes, w.at = now, bytes, time.Now()
 }
