@@ -9,5 +9,9 @@
 // audio, …); the network engine drops from the lowest class upwards when it
 // cannot deliver everything in time.
 //
+// [Policy] says how long each class is waited for, in which order it is sent
+// and what is dropped first; [Chain] follows which pictures can still be
+// decoded, so that no others are asked for.
+//
 // The package imports nothing of the project and is safe to import anywhere.
 package reliability
