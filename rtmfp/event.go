@@ -60,7 +60,7 @@ type Event struct {
 	Recv    *RecvFlow
 	Data    []byte
 	// Skipped tells of MessageReceived that messages sent before it were
-	// abandoned or are still missing.
+	// abandoned, or, of a flow in network order, that some are still missing.
 	Skipped bool
 	Code    uint64
 	Elapsed time.Duration

@@ -21,6 +21,7 @@ const (
 	mobilityInterval  = time.Second
 	mobilityValid     = 120 * time.Second
 	timestampTick     = 4 * time.Millisecond
+	probeFirst        = time.Second // a closed window is first asked about [3.6.2.9]
 	probeMax          = time.Minute
 	cookieLifetime    = 95 * time.Second
 	secretLifetime    = 2 * cookieLifetime
@@ -81,7 +82,7 @@ func DefaultParams() Params {
 	return Params{
 		DatagramSize:  1200,
 		Sessions:      100_000,
-		ReceiveBuffer: 1 << 20,
+		ReceiveBuffer: 2 << 20,
 		SessionBuffer: 16 << 20,
 		SendQueue:     16 << 20,
 		Keepalive:     10 * time.Second,

@@ -14,7 +14,7 @@ const (
 	fragmentPatience = time.Second      // between pieces
 	fragmentLifetime = 60 * time.Second // of the whole
 	maxReassembled   = 1 << 16          // bytes of one packet
-	maxPieces        = 256              // of one packet
+	maxPieces        = 64               // of one packet
 	maxAssemblies    = 64               // at once before there are sessions
 	maxSessionPieces = 4                // packets at once in one session
 	// What may be sent in pieces to one far end in 200 ms.

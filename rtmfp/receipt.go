@@ -19,6 +19,7 @@ type Receipt struct {
 	Parent *Receipt
 
 	started, abandoned, counted bool
+	uncut                       int // messages not yet cut into fragments
 	left                        int // fragments not yet acknowledged
 }
 
@@ -33,25 +34,31 @@ func (r *Receipt) Abandon() { r.abandoned = true }
 func (r *Receipt) Abandoned() bool { return r.abandoned }
 
 // Delivered reports whether all of the message has been acknowledged.
-func (r *Receipt) Delivered() bool { return r.started && r.left == 0 && !r.abandoned }
+func (r *Receipt) Delivered() bool { return r.started && r.left == 0 && r.uncut == 0 && !r.abandoned }
 
 // expired reports whether the message is to be given up, and remembers it.
 func (r *Receipt) expired(now Instant) bool {
-	if r.abandoned {
-		return true
-	}
-	if r.left == 0 && r.started {
+	if r.Delivered() {
 		return false
 	}
-	late := r.FinishBy != 0 && now > r.FinishBy || r.StartBy != 0 && !r.started && now > r.StartBy
+	late := r.late(now)
 	p := r.Parent
 	for range maxParents {
 		if late || p == nil {
 			break
 		}
-		late = p.abandoned
+		late = p.late(now)
 		p = p.Parent
 	}
 	r.abandoned = late
 	return late
+}
+
+// late reports whether the message is given up or past its own deadline.
+func (r *Receipt) late(now Instant) bool {
+	if r.abandoned || r.Delivered() {
+		return r.abandoned
+	}
+	r.abandoned = r.FinishBy != 0 && now > r.FinishBy || r.StartBy != 0 && !r.started && now > r.StartBy
+	return r.abandoned
 }

@@ -72,7 +72,10 @@ func (f *RecvFlow) IsOpen() bool { return f.state != recvClosed && !f.ended && f
 
 // SetNetworkOrder makes messages come as soon as they are complete, in
 // whatever order, instead of in the order of their sending.
-func (f *RecvFlow) SetNetworkOrder(network bool) { f.network = network }
+func (f *RecvFlow) SetNetworkOrder(network bool) {
+	f.network = network
+	f.deliver()
+}
 
 // Reject refuses the flow with a code for the application at the far end.
 func (f *RecvFlow) Reject(now Instant, code uint64) {
@@ -357,6 +360,9 @@ func (f *RecvFlow) handOver(i, n int) {
 		}
 	}
 	skipped := first != f.delivered+1
+	if f.network {
+		skipped = first > f.seen+1
+	}
 	f.delivered = max(f.delivered, last)
 	f.drop(i, n)
 	f.s.e.stats.Delivered++
