@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringcast/ringcast/playout/web"
+)
+
+func TestTopRenders(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	before := &topView{at: at, streams: []web.StreamStatus{{Name: "live/cam", ReceivedBytes: 1000}}}
+	v := &topView{
+		at:   at.Add(time.Second),
+		node: web.NodeStatus{Version: "1", PeerID: strings.Repeat("ab", 32), Started: time.Now(), Seen: []string{"192.0.2.1:4000"}},
+		streams: []web.StreamStatus{
+			{Name: "live/cam", State: "live", ReceivedBytes: 126_000, Viewers: map[string]int{"hls": 2, "rtsp": 1}},
+			{Name: "live/net", State: "live", Multicast: &web.MulticastStatus{FragmentsPushedFromPeers: 75, FragmentsRequestedFromPeers: 25, WindowFill: 1, Holes: 3, Delay: 0.25}},
+		},
+		groups: []web.GroupStatus{{ID: "g", Name: "town", EstimatedMembers: 12, NeighborCount: 1, Introducers: []web.IntroducerStatus{{Up: true}, {}}}},
+		neighbors: map[string][]web.NeighborStatus{"g": {{
+			PeerID: strings.Repeat("cd", 32), Remote: "192.0.2.2:1935", Side: -1, RTT: 12.5, Suspect: true,
+			Streams: []web.LinkSlices{{From: []int{0, 7}, To: []int{3}}},
+		}}},
+	}
+	got := v.render(before, 200)
+	for _, want := range []string{
+		"seen as 192.0.2.1:4000", "live/cam", "1000", "75.0", "25.0", "100.0%", "0.25s", "about 12 members", "introducers 1 of 2",
+		"cdcdcdcdcdcdcdcd", "-1", "12.5", "0......7", "...3....", "suspect",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in:\n%s", want, got)
+		}
+	}
+	for _, l := range strings.Split(v.render(before, 40), "\n") {
+		if len([]rune(l)) > 40 {
+			t.Errorf("line is wider than the terminal: %q", l)
+		}
+	}
+}
