@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -174,23 +175,104 @@ func (tn *testNet) checkRing() (wrong []string) {
 	return wrong
 }
 
-// TestNodesFormARing: members that know only an introducer find their places.
-func TestNodesFormARing(t *testing.T) {
-	tn := newTestNet(t, 1)
+func testSpec(t *testing.T) *groupspec.Spec {
+	t.Helper()
 	spec, err := groupspec.New(groupspec.Settings{Name: "test", Multicast: true, ServerChannel: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 8 {
+	return spec
+}
+
+// settle runs the network until the ring is right, and returns how long that
+// took.
+func (tn *testNet) settle(limit time.Duration) time.Duration {
+	tn.t.Helper()
+	start := tn.net.Now()
+	for {
+		wrong := tn.checkRing()
+		took := tn.net.Now().Sub(start)
+		if len(wrong) == 0 {
+			return took
+		}
+		if took > limit {
+			tn.t.Fatalf("seed %d: after %v the ring is wrong: %v", tn.seed, took, wrong)
+		}
+		tn.net.Run(250 * time.Millisecond)
+	}
+}
+
+// remove takes a node out of the test's account.
+func (tn *testNet) remove(n *testNode) {
+	tn.nodes = slices.DeleteFunc(tn.nodes, func(o *testNode) bool { return o == n })
+}
+
+// TestNodesFormARing: members that know only an introducer find their places.
+func TestNodesFormARing(t *testing.T) {
+	tn := newTestNet(t, 1)
+	spec := testSpec(t)
+	for range 20 {
 		tn.member(spec)
-		tn.net.Run(200 * time.Millisecond)
 	}
-	tn.net.Run(10 * time.Second)
+	took := tn.settle(10 * time.Second)
+	t.Logf("20 nodes at once: the ring is right after %v", took)
+	if s := tn.server.meet.Stats(); s.Members != 20 || s.Groups != 1 {
+		t.Errorf("introducer has %d members in %d groups, want 20 in 1", s.Members, s.Groups)
+	}
+}
+
+// TestRingOutlivesIntroducer: without the introducer the ring stays, closes
+// after half of the nodes have vanished, and is told to the introducer again
+// when that is back.
+func TestRingOutlivesIntroducer(t *testing.T) {
+	tn := newTestNet(t, 2)
+	spec := testSpec(t)
+	for range 24 {
+		tn.member(spec)
+	}
+	tn.settle(10 * time.Second)
+	tn.server.node.host.SetPlugged(false)
+	tn.net.Run(30 * time.Second)
 	if wrong := tn.checkRing(); len(wrong) > 0 {
-		t.Errorf("ring is wrong: %v", wrong)
+		t.Errorf("without the introducer: %v", wrong)
 	}
+	for i, n := range slices.Clone(tn.nodes) {
+		if i%2 == 0 {
+			n.host.SetPlugged(false)
+			tn.remove(n)
+		}
+	}
+	t.Logf("half of the nodes vanish: the ring is right after %v", tn.settle(30*time.Second))
+
+	// A restarted introducer knows nothing; all members come back by themselves.
+	tn.server.node.host.SetPlugged(true)
+	tn.net.Run(30 * time.Second)
 	for _, n := range tn.nodes {
-		t.Logf("%s: up %v, links %d, heard %d, stats %+v, node %+v", n.name, n.up, len(n.group.Ring().Links()), n.group.Ring().Heard(), n.group.Ring().Stats(), n.Stats())
+		if !n.up {
+			t.Errorf("%s has not come back to the introducer", n.name)
+		}
 	}
-	t.Logf("introducer %+v", tn.server.meet.Stats())
+}
+
+// TestPoliteLeave: who leaves is gone from its neighbors at once.
+func TestPoliteLeave(t *testing.T) {
+	tn := newTestNet(t, 3)
+	spec := testSpec(t)
+	for range 10 {
+		tn.member(spec)
+	}
+	tn.settle(10 * time.Second)
+	leaver := tn.nodes[3]
+	leaver.driver.Do(func(now reliability.Time) { leaver.Close(now) })
+	tn.remove(leaver)
+	tn.net.Run(500 * time.Millisecond)
+	for _, n := range tn.nodes {
+		if _, linked := n.group.Ring().Link(leaver.Self()); linked {
+			t.Errorf("%s is still linked with the one that left", n.name)
+		}
+	}
+	tn.settle(5 * time.Second)
+	if s := tn.server.meet.Stats(); s.Members != 9 {
+		t.Errorf("the introducer has %d members, want 9", s.Members)
+	}
 }
