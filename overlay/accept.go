@@ -124,7 +124,7 @@ func (r *Ring) refused(now reliability.Time, p *pending) {
 // handleDisconnect takes a neighbor's request to leave. It is granted unless
 // the link fills a slot here.
 func (r *Ring) handleDisconnect(now reliability.Time, l *link) {
-	if l.keepUntil > now || l.is(linkWanted) && l.askedAt == 0 {
+	if l.keepUntil > now || l.is(linkWanted) {
 		return
 	}
 	r.stats.DisconnectsGranted++

@@ -144,14 +144,24 @@ func (r *Ring) ping(id PeerID) {
 // fell out: it may be dead as well, and until now nobody cared. After half of a
 // group vanished, the ring closes in 8 s this way and in 16 s without.
 func (r *Ring) probePromoted(now reliability.Time, l *link) {
-	if l.step == 0 && now.Sub(l.since) > r.p.ProbeFirst {
-		if heard := max(l.lastRecv, r.tr.LastHeard(r.id(l))); now.Sub(heard) > r.p.ProbeFirst/2 {
-			r.startProbe(now, l, r.id(l))
-			return
-		}
+	if !r.probeIfQuiet(now, l) {
+		l.probeAt = min(l.probeAt, now.Add(r.period(l)))
+		r.wakeBy(l.probeAt)
 	}
-	l.probeAt = min(l.probeAt, now.Add(r.period(l)))
-	r.wakeBy(l.probeAt)
+}
+
+// probeIfQuiet probes a link on which something is about to depend, unless it
+// was heard from a moment ago, and reports whether it did.
+func (r *Ring) probeIfQuiet(now reliability.Time, l *link) bool {
+	if l.step > 0 {
+		return true
+	}
+	id := r.id(l)
+	if now.Sub(max(l.lastRecv, r.tr.LastHeard(id))) <= r.p.ProbeFirst/2 {
+		return false
+	}
+	r.startProbe(now, l, id)
+	return true
 }
 
 // suspect takes a silent neighbor out of all slots, and tells the neighbors
@@ -241,7 +251,8 @@ func (r *Ring) bury(now reliability.Time, l *link) {
 }
 
 // noteLoss notes that a neighbor fell silent. Many at once are a mass failure:
-// nobody is asked to leave for a while, and the introducer is asked again.
+// all links are probed, nobody is asked to leave for a while, and the introducer
+// is asked again.
 func (r *Ring) noteLoss(now reliability.Time) {
 	copy(r.lost[1:], r.lost[:])
 	r.lost[0] = now
@@ -251,6 +262,9 @@ func (r *Ring) noteLoss(now reliability.Time) {
 	if now >= r.massUntil {
 		r.stats.MassFailures++
 		r.setTimer(timerRejoin, now.Add(time.Duration(r.rand.Int64N(int64(massRejoin)))))
+		for _, l := range r.links {
+			r.probeIfQuiet(now, l)
+		}
 	}
 	r.massUntil = now.Add(massCalm)
 }

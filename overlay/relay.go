@@ -57,10 +57,11 @@ func (r *Ring) tryRelay(now reliability.Time, d *dial) {
 	if r.caps&CapOverlay == 0 || r.endCircuit(&d.id) != 0 || d.relays >= relayTries || r.ends() >= maxEnds {
 		return
 	}
-	relay := r.chooseRelay(r.heard.at(d.place).pos, d.tried)
+	relay := r.chooseRelay(r.heard.at(d.place), d.tried)
 	if relay == nil {
 		return
 	}
+	r.probeIfQuiet(now, relay)
 	d.tried[d.relays%relayTries] = relay.pos
 	d.relays++
 	d.deadline = max(d.deadline, now.Add(2*r.p.RingDialLimit))
@@ -72,20 +73,24 @@ func (r *Ring) tryRelay(now reliability.Time, d *dial) {
 	r.act(Action{Kind: ActionRelaySession, Peer: d.id, Circuit: c.handle})
 }
 
-// chooseRelay returns the quickest neighbor that is linked with a member at pos,
-// or one that is so through a circuit of its own if there is no other.
-func (r *Ring) chooseRelay(pos uint64, tried [relayTries]uint64) *link {
+// chooseRelay returns the quickest neighbor that is known to be linked with a
+// member, or one that is so through a circuit of its own, or one that may well
+// be: the one that told of it, or the nearest to it on the ring.
+func (r *Ring) chooseRelay(e *entry, tried [relayTries]uint64) *link {
+	const informed = 1 // below all listings
 	var best *link
-	bestListing, bestRTT := notListed, uint32(0)
+	bestRank, bestCost := 0, uint64(0)
 	for _, l := range r.links {
 		if !l.direct() || !l.ours() || slices.Contains(tried[:], l.pos) {
 			continue
 		}
-		how, rtt := listHas(l.list, pos), r.heard.at(l.place).rtt
-		if how == notListed || how < bestListing || how == bestListing && rtt >= bestRTT {
-			continue
+		rank, cost := informed+int(listHas(l.list, e.pos)), uint64(r.heard.at(l.place).rtt)
+		if rank == informed && r.keyOf(l) != e.informer {
+			rank, cost = 0, min(l.pos-e.pos, e.pos-l.pos)
 		}
-		best, bestListing, bestRTT = l, how, rtt
+		if best == nil || rank > bestRank || rank == bestRank && cost < bestCost {
+			best, bestRank, bestCost = l, rank, cost
+		}
 	}
 	return best
 }
@@ -302,6 +307,15 @@ func (r *Ring) circuitEnded(now reliability.Time, c *circuit) {
 	r.tryRelay(now, d)
 	if r.endCircuit(&c.peer) == 0 && d.failed {
 		r.dialFailed(now, d, DialUnreachable)
+	}
+}
+
+// keepRelays keeps the links that circuits of this node run through.
+func (r *Ring) keepRelays() {
+	for i := range r.circuits {
+		if c := &r.circuits[i]; c.isEnd() {
+			c.hops[0].link.set(linkWanted, true)
+		}
 	}
 }
 

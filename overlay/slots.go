@@ -63,6 +63,7 @@ func (r *Ring) recompute(now reliability.Time) {
 		}
 	}
 	r.dropUselessRelays(now)
+	r.keepRelays()
 	r.dialRing(now, dialAbove)
 	r.dialRing(now, dialBelow)
 	r.fillFractions(now)
