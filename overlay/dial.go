@@ -236,7 +236,7 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 	case DialUnreachable:
 		r.stats.Unreachable++
 		wait := unreachableFirst
-		if e.is(entryUnreachable) {
+		if e.is(entryUnreachable) && now >= r.massUntil {
 			wait = unreachableAgain
 		}
 		e.set(entryUnreachable, true)

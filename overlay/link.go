@@ -101,7 +101,7 @@ type budget struct {
 }
 
 const (
-	requestBurst, requestPeriod = 12, 2 * time.Second
+	requestBurst, requestPeriod = 32, 500 * time.Millisecond
 	reportBurst, reportPeriod   = 32, 250 * time.Millisecond
 )
 

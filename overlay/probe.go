@@ -256,11 +256,13 @@ func (r *Ring) bury(now reliability.Time, l *link) {
 func (r *Ring) noteLoss(now reliability.Time) {
 	copy(r.lost[1:], r.lost[:])
 	r.lost[0] = now
-	if oldest := r.lost[massLosses-1]; oldest == 0 || now.Sub(oldest) > massTime {
+	oldest := r.lost[massLosses-1]
+	if oldest == 0 || now.Sub(oldest) > massTime {
 		return
 	}
 	if now >= r.massUntil {
 		r.stats.MassFailures++
+		r.massAt = oldest
 		r.setTimer(timerRejoin, now.Add(time.Duration(r.rand.Int64N(int64(massRejoin)))))
 		for _, l := range r.links {
 			r.probeIfQuiet(now, l)

@@ -25,7 +25,7 @@ const (
 	// two reports and lists.
 	relayBurst = 16 << 10
 	// relayTries is through how many relays a member is tried in one attempt.
-	relayTries = 3
+	relayTries = 6
 )
 
 // unspecified stands for an address where there is none to tell.
@@ -64,7 +64,7 @@ func (r *Ring) tryRelay(now reliability.Time, d *dial) {
 	r.probeIfQuiet(now, relay)
 	d.tried[d.relays%relayTries] = relay.pos
 	d.relays++
-	d.deadline = max(d.deadline, now.Add(2*r.p.RingDialLimit))
+	d.deadline = max(d.deadline, now.Add(r.p.RingDialLimit))
 	c := circuit{handle: r.newCircuit(), peer: d.id, opened: true}
 	c.hops[0] = hop{relay, r.circuitNumber(relay)}
 	r.circuits = append(r.circuits, c)

@@ -136,7 +136,8 @@ type Ring struct {
 
 	started      reliability.Time
 	ringChanged  reliability.Time
-	massUntil    reliability.Time
+	massAt       reliability.Time // when the last mass failure began
+	massUntil    reliability.Time // until when it counts
 	surplusAt    reliability.Time
 	computedAt   reliability.Time
 	lost         [massLosses]reliability.Time

@@ -149,25 +149,33 @@ func (r *Ring) dropUselessRelays(now reliability.Time) {
 }
 
 // dialRing dials members that are nearer on one side than the last ring
-// neighbor there, nearest first.
+// neighbor there, nearest first. Those that were heard of lately go first, and
+// the others take half of the room only: after many have died at once, most
+// names near by are of the dead.
 func (r *Ring) dialRing(now reliability.Time, kind dialKind) {
+	room, side := r.p.RingDials, 0
+	for i := range r.dials {
+		if r.dials[i].kind.isRing() {
+			room--
+		}
+		if r.dials[i].kind == kind {
+			side++
+		}
+	}
+	room = min(room, sideDials-side)
+	room -= r.dialNearest(now, kind, room, true)
+	r.dialNearest(now, kind, room-sideDials/2, false)
+}
+
+// dialNearest dials up to room members on one side, and returns how many.
+func (r *Ring) dialNearest(now reliability.Time, kind dialKind, room int, fresh bool) (dialed int) {
 	h := &r.heard
 	n := h.Len()
 	rank, step := h.rank(r.pos), 1
 	if kind == dialBelow {
 		rank, step = rank-1, -1
 	}
-	outstanding, side := 0, 0
-	for i := range r.dials {
-		if r.dials[i].kind.isRing() {
-			outstanding++
-		}
-		if r.dials[i].kind == kind {
-			side++
-		}
-	}
-	linked := 0
-	for i := 0; i < n && linked < ringSide; i++ {
+	for i, linked := 0, 0; i < n && linked < ringSide && dialed < room; i++ {
 		if rank >= n {
 			rank -= n
 		} else if rank < 0 {
@@ -188,12 +196,23 @@ func (r *Ring) dialRing(now reliability.Time, kind dialKind) {
 			}
 			continue
 		}
-		if side >= sideDials || outstanding >= r.p.RingDials || !r.startDial(now, place, kind) {
-			return
+		if r.isFresh(now, e) == fresh {
+			if !r.startDial(now, place, kind) {
+				return dialed
+			}
+			dialed++
 		}
-		side++
-		outstanding++
 	}
+	return dialed
+}
+
+// isFresh reports whether a member was heard of lately: since the last mass
+// failure began, or not long ago.
+func (r *Ring) isFresh(now reliability.Time, e *entry) bool {
+	if now < r.massUntil {
+		return e.lastHeard > r.massAt
+	}
+	return now.Sub(e.lastHeard) < r.p.GossipSlow
 }
 
 // fractions returns for how many k there is a slot at 2^-k of the ring: while
