@@ -48,6 +48,7 @@ var importLaw = map[string]rule{
 	"rtmfp/congestion":    {pure, []string{"reliability"}},
 	"rtmfp":               {pure, []string{"reliability", "reliability/timer", "rtmfp/vlu", "rtmfp/wire", "rtmfp/congestion"}},
 	"rtmfp/profile":       {pure, []string{"rtmfp", "rtmfp/vlu"}},
+	"rtmfp/keyfile":       {edge, []string{"rtmfp/profile"}},
 	"rtmfp/netconnection": {pure, []string{"rtmfp", "rtmfp/wire", "rtmfp/amf0", "rtmfp/vlu", "reliability"}},
 	"rtmfp/vnet":          {pure, []string{"rtmfp", "reliability", "reliability/timer"}},
 	"rtmfp/udp":           {edge, []string{"rtmfp", "reliability", "reliability/timer"}},

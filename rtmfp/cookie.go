@@ -11,10 +11,11 @@ import (
 // cookieJar makes and checks the cookies by which a responder knows, without
 // keeping anything, that an initiator gets what is sent to its address.
 //
-//	u64 time || HMAC(time)[28] || HMAC(time, address)[28]
+//	u8 shown, u56 time || HMAC(those)[28] || HMAC(those, address)[28]
 //
 // The first hash tells that it is ours, the second that it was made for the
-// address it comes from.
+// address it comes from. shown is the number of the certificate that the cookie
+// came with; the time is in microseconds.
 type cookieJar struct {
 	secrets [2][32]byte // the present one and the one before
 	made    Instant     // when the present one was made
@@ -53,20 +54,26 @@ func (j *cookieJar) rotate(now Instant) {
 	j.made = now
 }
 
-func (j *cookieJar) make(now Instant, addr netip.AddrPort) []byte {
+func (j *cookieJar) make(now Instant, shown uint8, addr netip.AddrPort) []byte {
 	j.rotate(now)
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, cookieSize), uint64(now))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, cookieSize), uint64(shown)<<56|cookieTime(now))
 	ours, bound := cookieHashes(&j.secrets[0], b, addr)
 	return append(append(b, ours[:cookieHash]...), bound[:cookieHash]...)
 }
 
-func (j *cookieJar) check(now Instant, cookie []byte, addr netip.AddrPort) cookieVerdict {
+// cookieTime returns the time that a cookie holds, which is never negative.
+func cookieTime(now Instant) uint64 { return uint64(now) / 1000 & (1<<56 - 1) }
+
+// check returns what the cookie is, and the number of the certificate that it
+// came with.
+func (j *cookieJar) check(now Instant, cookie []byte, addr netip.AddrPort) (shown uint8, verdict cookieVerdict) {
 	if len(cookie) != cookieSize {
-		return cookieBad
+		return 0, cookieBad
 	}
-	made := Instant(binary.BigEndian.Uint64(cookie))
-	if made > now || now.Sub(made) > cookieLifetime {
-		return cookieBad
+	shown = cookie[0]
+	made, at := binary.BigEndian.Uint64(cookie)&(1<<56-1), cookieTime(now)
+	if made > at || at-made > uint64(cookieLifetime.Microseconds()) {
+		return 0, cookieBad
 	}
 	for i := range j.secrets {
 		ours, bound := cookieHashes(&j.secrets[i], cookie[:8], addr)
@@ -74,11 +81,11 @@ func (j *cookieJar) check(now Instant, cookie []byte, addr netip.AddrPort) cooki
 			continue
 		}
 		if !hmac.Equal(bound[:cookieHash], cookie[8+cookieHash:]) {
-			return cookieElsewhere
+			return shown, cookieElsewhere
 		}
-		return cookieGood
+		return shown, cookieGood
 	}
-	return cookieBad
+	return 0, cookieBad
 }
 
 func cookieHashes(secret *[32]byte, made []byte, addr netip.AddrPort) (ours, bound [32]byte) {

@@ -68,6 +68,11 @@ type Endpoint struct {
 	pending  map[uint64]pendingWork
 	perAddr  map[netip.AddrPort]int // responder keyings in progress
 	waiting  int                    // sum of perAddr
+	keyings  bucket                 // bounds them in time
+	growth   growthLimit            // bounds answers larger than their questions
+	// tentative are keyed sessions whose initiators have yet to show that they
+	// have the keys, oldest first.
+	tentative map[netip.AddrPort][]*Session
 
 	scratch      []byte
 	pieces       assemblies // of startup packets
@@ -101,7 +106,12 @@ func NewEndpoint(config Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtmfp: read entropy: %w", err)
 	}
+	growth, err := newGrowthLimit(config.Entropy)
+	if err != nil {
+		return nil, fmt.Errorf("rtmfp: read entropy: %w", err)
+	}
 	return &Endpoint{
+		growth: growth, tentative: make(map[netip.AddrPort][]*Session),
 		params: config.Params, profile: config.Profile, entropy: config.Entropy, tracer: config.Tracer,
 		self: config.Profile.Self(), startup: config.Profile.Startup(), jar: jar,
 		sessions: make(map[wire.SessionID]*Session), tags: make(map[string]*Session),
@@ -166,7 +176,9 @@ func (e *Endpoint) handleDatagram(now Instant, d *Datagram) {
 			return
 		}
 		e.traceReceived(now, d, id, plain)
-		s.handlePacket(now, plain, d)
+		if s.tentative == reliability.Never || s.confirm(now) {
+			s.handlePacket(now, plain, d)
+		}
 	}
 }
 

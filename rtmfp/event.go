@@ -73,6 +73,9 @@ type Hello struct {
 	EPD  []byte
 	Tag  []byte
 	From wire.Address
+	// Size is the length of the datagram that it came in, in bytes; 0 if
+	// another endpoint has handed it on. Larger answers are limited.
+	Size int
 }
 
 // PollEvent returns the next event.

@@ -12,7 +12,18 @@ func (e *Endpoint) Redirect(now Instant, h Hello, to []wire.Address) {
 	if len(to) > wire.MaxRedirects {
 		to = to[:wire.MaxRedirects]
 	}
-	e.sendStartup(now, 0, h.From.AddrPort, netip.AddrPort{}, func(b []byte) []byte {
+	if h.Size > 0 {
+		// A short question gets no long list.
+		const rest = 48 // all else in the answer, with a tag of 16 bytes
+		room := int(growthMax*float64(h.Size)) - rest
+		for i, a := range to {
+			if room -= a.Len(); room < 0 {
+				to = to[:i]
+				break
+			}
+		}
+	}
+	e.sendLimited(now, 0, h.From.AddrPort, netip.AddrPort{}, h.Size, func(b []byte) []byte {
 		return wire.AppendRedirect(b, wire.Redirect{TagEcho: h.Tag, Destinations: to})
 	})
 }
@@ -43,7 +54,9 @@ func (e *Endpoint) Forward(_ Instant, h Hello, target *Session) {
 
 // AnswerHello answers a Hello for this endpoint, as if it had come directly.
 func (e *Endpoint) AnswerHello(now Instant, h Hello) {
-	e.sendRHello(now, h.Tag, h.From.AddrPort, netip.AddrPort{})
+	if certificate, shown, ok := e.profile.Answer(h.EPD); ok {
+		e.sendRHello(now, h.Tag, certificate, shown, h.From.AddrPort, netip.AddrPort{}, h.Size)
+	}
 }
 
 // ForwardPolicy says what to do when the far end of a session hands on a
@@ -78,7 +91,10 @@ func (s *Session) handleFIHello(now Instant, payload []byte) {
 		s.e.stats.Malformed++
 		return
 	}
-	if s.forwarding == ForwardIgnore || !s.e.profile.SelectsSelf(bytes.Clone(c.EPD)) {
+	if s.forwarding == ForwardIgnore {
+		return
+	}
+	if _, _, ok := s.e.profile.Answer(c.EPD); !ok {
 		return
 	}
 	h := Hello{EPD: bytes.Clone(c.EPD), Tag: bytes.Clone(c.Tag), From: c.Reply}

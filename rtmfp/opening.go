@@ -19,7 +19,9 @@ type opening struct {
 	hellos     int  // most IHellos to each candidate; 0 is no limit
 	busy       bool // slow work is being done
 
-	keying        InitiatorKeying
+	keying        InitiatorKeying // nil until it has been computed
+	chunk         []byte          // the IIKeying
+	verifying     bucket          // bounds the RIKeyings that are looked at
 	cookie        []byte
 	cookieChanged bool
 	next          Instant // when the IIKeying is sent again
@@ -135,9 +137,10 @@ func (s *Session) openingTimeout(now Instant) {
 	}
 }
 
-// minHello is the size of our IHello's plain packet: no answer of ours is
-// larger than the question, so that nobody can be made to multiply traffic.
-const minHello = 300
+// minHello is the size of our IHello's plain packet, which makes a datagram of
+// 324 bytes: no answer of ours is larger than the question, so that nobody can
+// be made to multiply traffic.
+const minHello = 318
 
 // sendHellos sends an IHello to each candidate whose time has come.
 func (s *Session) sendHellos(now Instant) {
@@ -265,19 +268,19 @@ func (e *Endpoint) handleRHello(now Instant, payload []byte, d *Datagram) {
 		return
 	}
 	far, err := e.profile.Identify(bytes.Clone(c.Certificate))
-	if err != nil || !e.profile.Selects(s.opening.epd, far) || bytes.Equal(far.Certificate, e.self.Certificate) {
+	if err != nil || !e.profile.Selects(s.opening.epd, far) || e.isSelf(far) {
 		return
 	}
 	if other := e.identity[string(far.EPD)]; other != nil && other != s && (other.state == StateKeyingSent || other.state == StateOpen) {
 		s.fail(now, &MergedError{other})
 		return
 	}
-	keying, err := e.profile.Initiate(far, e.entropy)
+	initiate, err := e.profile.Initiate(far, e.entropy)
 	if err != nil {
 		return
 	}
 	o := s.opening
-	o.keying, o.cookie, s.status.Answered = keying, bytes.Clone(c.Cookie), true
+	o.cookie, s.status.Answered = bytes.Clone(c.Cookie), true
 	s.far, s.addr, s.local = far, d.From, d.To
 	s.rxID = e.newSessionID()
 	delete(e.tags, string(o.tag))
@@ -285,8 +288,35 @@ func (e *Endpoint) handleRHello(now Instant, payload []byte, d *Datagram) {
 	e.identity[string(far.EPD)] = s
 	s.setState(now, StateKeyingSent)
 	o.interval = helloFirst
+	e.work(func() any {
+		keying, err := initiate()
+		return keyingOutcome{keying: keying, err: err}
+	}, func(now Instant, value any) {
+		if s.state == StateKeyingSent {
+			s.initiate(now, value.(keyingOutcome))
+		}
+	})
+	s.rearm(now)
+}
+
+// initiate goes on with an opening whose component has been made.
+func (s *Session) initiate(now Instant, r keyingOutcome) {
+	if r.err != nil {
+		s.fail(now, r.err)
+		return
+	}
+	s.opening.keying = r.keying
+	s.makeKeying()
 	s.sendKeying(now)
 	s.rearm(now)
+}
+
+// makeKeying makes the IIKeying for the cookie.
+func (s *Session) makeKeying() {
+	o := s.opening
+	o.chunk = wire.AppendIIKeying(nil, wire.IIKeying{
+		SessionID: s.rxID, CookieEcho: o.cookie, Certificate: s.e.profile.CertificateFor(s.far), Component: o.keying.Component(),
+	}, o.keying.AppendSignature)
 }
 
 // sendKeying sends the IIKeying, each time the same.
@@ -294,11 +324,7 @@ func (s *Session) sendKeying(now Instant) {
 	o := s.opening
 	o.next = now.Add(o.interval)
 	o.interval += helloGrowth
-	s.e.sendStartup(now, 0, s.addr, s.local, func(b []byte) []byte {
-		return wire.AppendIIKeying(b, wire.IIKeying{
-			SessionID: s.rxID, CookieEcho: o.cookie, Certificate: s.e.self.Certificate, Component: o.keying.Component(),
-		}, o.keying.AppendSignature)
-	})
+	s.e.sendStartup(now, 0, s.addr, s.local, func(b []byte) []byte { return append(b, o.chunk...) })
 }
 
 // handleWhileKeying takes a packet to a session that has no keys yet. What is
@@ -321,10 +347,11 @@ func (s *Session) handleWhileKeying(now Instant, d *Datagram, body []byte) {
 func (s *Session) handleCookieChange(now Instant, payload []byte) {
 	c, err := wire.ParseCookieChange(payload)
 	o := s.opening
-	if err != nil || o.cookieChanged || !bytes.Equal(c.Old, o.cookie) || len(c.New) == 0 || len(c.New) > 1024 {
+	if err != nil || o.keying == nil || o.cookieChanged || !bytes.Equal(c.Old, o.cookie) || len(c.New) == 0 || len(c.New) > 1024 {
 		return
 	}
 	o.cookie, o.cookieChanged, o.interval = bytes.Clone(c.New), true, helloFirst
+	s.makeKeying()
 	s.sendKeying(now)
 	s.rearm(now)
 }
@@ -332,11 +359,12 @@ func (s *Session) handleCookieChange(now Instant, payload []byte) {
 // handleRIKeying finishes an opening.
 func (s *Session) handleRIKeying(now Instant, payload []byte) {
 	c, err := wire.ParseRIKeying(payload)
-	if err != nil || s.opening.busy {
+	o := s.opening
+	if err != nil || o.keying == nil || o.busy || !o.verifying.take(now, answersVerified) {
 		return
 	}
-	finish := s.opening.keying.Finish(bytes.Clone(c.Component), bytes.Clone(c.Signed), bytes.Clone(c.Signature))
-	s.opening.busy = true
+	finish := o.keying.Finish(bytes.Clone(c.Component), bytes.Clone(c.Signed), bytes.Clone(c.Signature))
+	o.busy = true
 	id := c.SessionID
 	s.e.work(func() any { return outcome(finish()) }, func(now Instant, value any) {
 		if s.state != StateKeyingSent {
@@ -351,6 +379,7 @@ func (s *Session) handleRIKeying(now Instant, payload []byte) {
 
 // keyingOutcome is what slow keying work results in.
 type keyingOutcome struct {
+	keying   InitiatorKeying
 	keys     Keys
 	response Response
 	err      error
@@ -363,7 +392,15 @@ func (s *Session) finishOpening(now Instant, id wire.SessionID, keys Keys) {
 	kept := s.opening.early
 	s.txID = id
 	e.openings = slices.DeleteFunc(e.openings, func(o *Session) bool { return o == s })
-	s.opened(now, keys)
+	s.keyed(now, keys)
+	s.opened(now)
+	if keys.Own {
+		// The first packet shows the responder that we have the keys. It is
+		// sent again until there is an answer.
+		s.ask(now, confirmInterval)
+		s.addControl(wire.TypePing, nil)
+		s.rearm(now)
+	}
 	for _, k := range kept {
 		if s.state == StateOpen {
 			e.handleDatagram(now, &Datagram{Data: k.data, From: k.from, To: k.to})

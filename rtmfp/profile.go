@@ -20,31 +20,39 @@ type Identity struct {
 // Profile is a cryptography profile (RFC 7016 section 3.2): what certificates,
 // discriminators and keys are. Methods that return a function return slow work
 // that may run on any goroutine; all else is quick and is called by the core.
+//
+// An endpoint may have several certificates, for far ends of several kinds.
+// They are told apart by numbers that only the profile understands.
 type Profile interface {
-	// Self returns the endpoint's own identity.
+	// Self returns the endpoint's own identity, by which it is known to its
+	// own kind.
 	Self() Identity
-	// SelectsSelf reports whether epd selects this endpoint.
-	SelectsSelf(epd []byte) bool
+	// Answer returns the certificate to show to one who asks for epd, and its
+	// number. It reports false if epd does not select this endpoint.
+	Answer(epd []byte) (certificate []byte, number uint8, ok bool)
+	// CertificateFor returns the certificate that the endpoint shows to far
+	// when it initiates, which also decides who yields when both do.
+	CertificateFor(far Identity) []byte
 	// Identify reads a far certificate. It fails if the certificate cannot
-	// key a session.
+	// key a session with this endpoint.
 	Identify(certificate []byte) (Identity, error)
 	// Selects reports whether epd selects an endpoint.
 	Selects(epd []byte, id Identity) bool
 	// Startup returns a key for the packets before a session has its own.
 	Startup() SessionKey
-	// Initiate begins to key a session with the endpoint far.
-	Initiate(far Identity, entropy io.Reader) (InitiatorKeying, error)
-	// Respond returns the work of keying a session that far initiates. signed
-	// and signature are those of the IIKeying. sign is called with the
-	// session's component and returns the signed portion of the RIKeying.
-	Respond(far Identity, component, signed, signature []byte, entropy io.Reader) func() (Response, error)
+	// Initiate returns the work of beginning to key a session with the
+	// endpoint far. It fails if there can be no session.
+	Initiate(far Identity, entropy io.Reader) (func() (InitiatorKeying, error), error)
+	// Respond returns the work of keying a session that a far end initiates.
+	Respond(r Request, entropy io.Reader) func() (Response, error)
 }
 
 // InitiatorKeying is the initiator's side of keying one session.
 type InitiatorKeying interface {
 	// Component returns the initiator's session key component.
 	Component() []byte
-	// AppendSignature appends the signature over the parameters.
+	// AppendSignature appends the signature over the parameters. The last
+	// parameters that were signed are those that Finish expects an answer to.
 	AppendSignature(b, parameters []byte) []byte
 	// Finish returns the work of keying the session with the responder's
 	// component. signed is the portion of the RIKeying that the signature
@@ -52,13 +60,21 @@ type InitiatorKeying interface {
 	Finish(component, signed, signature []byte) func() (Keys, error)
 }
 
+// Request is an IIKeying to be answered. The slices are not changed any more.
+type Request struct {
+	Far Identity
+	// Shown is the number of the certificate that the initiator has seen.
+	Shown uint8
+	// SessionID is what the answer will name.
+	SessionID wire.SessionID
+	// Component is the initiator's, Signed what its Signature covers.
+	Component, Signed, Signature []byte
+}
+
 // Response is what a responder answers an IIKeying with.
 type Response struct {
-	Component []byte
-	// AppendSignature appends the signature over the signed portion of the
-	// RIKeying, which is given without the initiator's component.
-	AppendSignature func(b, portion []byte) []byte
-	Keys            Keys
+	Component, Signature []byte
+	Keys                 Keys
 }
 
 // Keys are what a session is keyed with.
@@ -70,6 +86,13 @@ type Keys struct {
 	// NearNonce and FarNonce are known to both ends, crosswise, and to
 	// nobody else: material for proofs.
 	NearNonce, FarNonce []byte
+	// Own tells that the far end is of our own kind. It keeps to RFC 7016
+	// without the limits of other makes, and as a responder the session
+	// counts only when the initiator has shown that it has the keys.
+	Own bool
+	// Export derives n bytes, at most 8,160, for an application's purpose
+	// that is named. It is nil where the profile has no such thing.
+	Export func(name string, n int) []byte
 }
 
 // SessionKey encrypts and decrypts the packets of one session. Not safe for

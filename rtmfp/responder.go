@@ -66,20 +66,25 @@ func (e *Endpoint) handleIHello(now Instant, payload []byte, d *Datagram) {
 		e.stats.Malformed++
 		return
 	}
-	if e.profile.SelectsSelf(c.EPD) {
-		e.sendRHello(now, c.Tag, d.From, d.To)
+	if certificate, shown, ok := e.profile.Answer(c.EPD); ok {
+		e.sendRHello(now, c.Tag, certificate, shown, d.From, d.To, len(d.Data))
 		return
 	}
 	e.emit(Event{Kind: HelloForOther, Hello: Hello{
-		EPD: bytes.Clone(c.EPD), Tag: bytes.Clone(c.Tag), From: wire.Address{AddrPort: d.From, Origin: wire.OriginObserved},
+		EPD: bytes.Clone(c.EPD), Tag: bytes.Clone(c.Tag), Size: len(d.Data),
+		From: wire.Address{AddrPort: d.From, Origin: wire.OriginObserved},
 	}})
 }
 
-func (e *Endpoint) sendRHello(now Instant, tag []byte, to, from netip.AddrPort) {
-	e.stats.HellosAnswered++
-	e.sendStartup(now, 0, to, from, func(b []byte) []byte {
-		return wire.AppendRHello(b, wire.RHello{TagEcho: tag, Cookie: e.jar.make(now, to), Certificate: e.self.Certificate})
-	})
+// sendRHello answers a hello that was asked bytes long, or 0 if that is not
+// known.
+func (e *Endpoint) sendRHello(now Instant, tag, certificate []byte, shown uint8, to, from netip.AddrPort, asked int) {
+	answer := func(b []byte) []byte {
+		return wire.AppendRHello(b, wire.RHello{TagEcho: tag, Cookie: e.jar.make(now, shown, to), Certificate: certificate})
+	}
+	if e.sendLimited(now, 0, to, from, asked, answer) {
+		e.stats.HellosAnswered++
+	}
 }
 
 // handleIIKeying opens a session as the responder (RFC 7016 section
@@ -90,25 +95,27 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 		e.stats.Malformed++
 		return
 	}
-	switch e.jar.check(now, c.CookieEcho, d.From) {
+	shown, verdict := e.jar.check(now, c.CookieEcho, d.From)
+	switch verdict {
 	case cookieBad:
 		e.stats.BadCookies++
 		return
 	case cookieElsewhere:
 		e.sendStartup(now, c.SessionID, d.From, d.To, func(b []byte) []byte {
-			return wire.AppendCookieChange(b, wire.CookieChange{Old: c.CookieEcho, New: e.jar.make(now, d.From)})
+			return wire.AppendCookieChange(b, wire.CookieChange{Old: c.CookieEcho, New: e.jar.make(now, shown, d.From)})
 		})
 		return
 	}
 	far, err := e.profile.Identify(bytes.Clone(c.Certificate))
-	if err != nil || bytes.Equal(far.Certificate, e.self.Certificate) {
+	if err != nil || e.isSelf(far) {
 		e.stats.Malformed++
 		return
 	}
 	if e.resendRIKeying(now, &c, d) || !e.mayRespond(far, d.From) {
 		return
 	}
-	if e.waiting >= maxPending || e.perAddr[d.From] >= maxPerAddress || e.Sessions() >= e.params.Sessions {
+	if e.waiting >= maxPending || e.perAddr[d.From] >= maxPerAddress || e.Sessions() >= e.params.Sessions ||
+		!e.keyings.take(now, keyingsInAll) {
 		e.stats.Refused++
 		return
 	}
@@ -116,7 +123,10 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 	e.waiting++
 	c.Certificate, c.Component, c.Signed, c.Signature = far.Certificate, bytes.Clone(c.Component), bytes.Clone(c.Signed), bytes.Clone(c.Signature)
 	c.CookieEcho = nil
-	respond := e.profile.Respond(far, c.Component, c.Signed, c.Signature, e.entropy)
+	id := e.newSessionID()
+	respond := e.profile.Respond(Request{
+		Far: far, Shown: shown, SessionID: id, Component: c.Component, Signed: c.Signed, Signature: c.Signature,
+	}, e.entropy)
 	from := Datagram{From: d.From, To: d.To}
 	e.work(func() any {
 		response, err := respond()
@@ -133,21 +143,35 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 			return
 		}
 		// Things may have changed in the meantime.
-		if !e.resendRIKeying(now, &c, &from) && e.mayRespond(far, from.From) {
-			e.respond(now, far, &c, &from, r.response)
+		if e.sessions[id] == nil && !e.resendRIKeying(now, &c, &from) && e.mayRespond(far, from.From) {
+			e.respond(now, id, far, &c, &from, r.response)
 		}
 	})
 }
 
+// isSelf reports whether a far end shows a certificate of ours.
+func (e *Endpoint) isSelf(far Identity) bool {
+	return bytes.Equal(far.Certificate, e.profile.CertificateFor(far))
+}
+
 // resendRIKeying answers a repeated IIKeying with the same bytes as before.
 func (e *Endpoint) resendRIKeying(now Instant, c *wire.IIKeying, d *Datagram) bool {
-	s := e.byAddr[d.From]
-	if s == nil || s.answered == nil || s.state != StateOpen || s.answered.farID != c.SessionID ||
-		!bytes.Equal(s.answered.certificate, c.Certificate) || !bytes.Equal(s.answered.component, c.Component) {
-		return false
+	if s := e.byAddr[d.From]; s != nil && s.isAnswerTo(c) {
+		s.sendRIKeying(now, d)
+		return true
 	}
-	s.sendRIKeying(now, d)
-	return true
+	for _, s := range e.tentative[d.From] {
+		if s.isAnswerTo(c) {
+			s.sendRIKeying(now, d)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Session) isAnswerTo(c *wire.IIKeying) bool {
+	return s.answered != nil && s.state == StateOpen && s.answered.farID == c.SessionID &&
+		bytes.Equal(s.answered.certificate, c.Certificate) && bytes.Equal(s.answered.component, c.Component)
 }
 
 func (s *Session) sendRIKeying(now Instant, d *Datagram) {
@@ -162,14 +186,17 @@ func (e *Endpoint) mayRespond(far Identity, from netip.AddrPort) bool {
 		return false
 	}
 	for _, o := range e.openings {
-		if !o.opensTo(from) {
-			continue
-		}
-		if bytes.Compare(e.self.Certificate, far.Certificate) <= 0 && e.profile.Selects(o.opening.epd, far) {
-			return false // we prevail; they will yield to our IIKeying
+		if o.opensTo(from) && e.prevails(far) && e.profile.Selects(o.opening.epd, far) {
+			return false // they will yield to our IIKeying
 		}
 	}
 	return true
+}
+
+// prevails reports whether this end stays the initiator when both it and far
+// want to be: the one whose certificate comes first.
+func (e *Endpoint) prevails(far Identity) bool {
+	return bytes.Compare(e.profile.CertificateFor(far), far.Certificate) <= 0
 }
 
 // opensTo reports whether an opening sends to the address.
@@ -185,25 +212,50 @@ func (s *Session) opensTo(addr netip.AddrPort) bool {
 	return false
 }
 
-// respond makes the session.
-func (e *Endpoint) respond(now Instant, far Identity, c *wire.IIKeying, d *Datagram, r Response) {
-	var lost *Session
+// lostOpening returns the opening that has come to nothing because the far end
+// has opened a session itself, or nil. It is found by the address unless the
+// far end has proven who it is.
+func (e *Endpoint) lostOpening(far Identity, from netip.AddrPort, proven bool) (lost *Session) {
 	for _, o := range e.openings {
-		if o.state == StateKeyingSent && o.opensTo(d.From) && bytes.Equal(o.far.Certificate, far.Certificate) {
+		if o.state == StateKeyingSent && (o.opensTo(from) || proven) && bytes.Equal(o.far.Certificate, far.Certificate) {
 			lost = o
 		}
 	}
-	if old := e.byAddr[d.From]; old != nil {
-		old.finish(now, ErrReplaced)
-	}
+	return lost
+}
+
+// respond makes the session.
+func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, c *wire.IIKeying, d *Datagram, r Response) {
 	s := e.newSession(StateKeyingSent)
 	s.far, s.addr, s.local = far, d.From, d.To
-	s.rxID, s.txID = e.newSessionID(), c.SessionID
+	s.rxID, s.txID = id, c.SessionID
 	e.sessions[s.rxID] = s
-	chunk := wire.AppendRIKeying(nil, wire.RIKeying{SessionID: s.rxID, Component: r.Component}, r.AppendSignature)
+	chunk := wire.AppendRIKeying(nil, wire.RIKeying{SessionID: s.rxID, Component: r.Component, Signature: r.Signature}, nil)
 	s.answered = &answered{c.SessionID, c.Certificate, c.Component, chunk}
 	s.sendRIKeying(now, d)
-	s.opened(now, r.Keys)
+	s.keyed(now, r.Keys)
+	if r.Keys.Own {
+		e.addTentative(now, s)
+		return
+	}
+	s.replace(now)
+}
+
+// replace makes a session that the far end has initiated take the place of
+// what there was.
+func (s *Session) replace(now Instant) {
+	e := s.e
+	if old := e.byAddr[s.addr]; old != nil {
+		old.finish(now, ErrReplaced)
+	}
+	s.takeOver(now)
+}
+
+// takeOver opens a session that the far end has initiated, and ends an opening
+// of ours with the same far end.
+func (s *Session) takeOver(now Instant) {
+	lost := s.e.lostOpening(s.far, s.addr, s.keys.Own)
+	s.opened(now)
 	if lost != nil {
 		// Only now, so that whoever waits for it finds the new session.
 		lost.fail(now, &MergedError{s})

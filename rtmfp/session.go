@@ -60,6 +60,10 @@ type Session struct {
 	keys      Keys
 	opening   *opening  // before Open
 	answered  *answered // as a responder
+	// tentative is until when the far end must have shown that it has the
+	// keys; Never when it has, or need not.
+	tentative Instant
+	older     *Session // with the same far end, should this one end first
 
 	rtt  congestion.RTT
 	cc   congestion.Controller
@@ -131,7 +135,7 @@ type echoState struct {
 func (e *Endpoint) newSession(state SessionState) *Session {
 	s := &Session{
 		e: e, state: state, rtt: congestion.NewRTT(), cc: congestion.NewController(), budget: burstPackets,
-		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never, askedAt: reliability.Never,
+		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never, askedAt: reliability.Never, tentative: reliability.Never,
 		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
 		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, datagram: e.params.DatagramSize,
 	}
@@ -195,16 +199,36 @@ func (s *Session) setState(now Instant, to SessionState) {
 	s.state = to
 }
 
-// opened makes s an open session with its keys.
-func (s *Session) opened(now Instant, keys Keys) {
-	e := s.e
+// Export derives n bytes, at most 8,160, from the session's secrets for a
+// purpose that is named; the far end gets the same. It reports false if the
+// session has no such secrets.
+func (s *Session) Export(name string, n int) ([]byte, bool) {
+	if s.keys.Export == nil {
+		return nil, false
+	}
+	return s.keys.Export(name, n), true
+}
+
+// IsOwn reports whether the far end of an open session is of our own kind.
+func (s *Session) IsOwn() bool { return s.keys.Own }
+
+// keyed gives s its keys; with them it can send and receive.
+func (s *Session) keyed(now Instant, keys Keys) {
 	s.keys = keys
 	s.opening = nil
 	s.setState(now, StateOpen)
 	s.lastReceived = now
 	s.sendByID = make(map[wire.FlowID]*SendFlow)
 	s.recvByID = make(map[wire.FlowID]*RecvFlow)
-	s.mobilityKey = e.random(16)
+	s.mobilityKey = s.e.random(16)
+}
+
+// opened makes a keyed session one that the application knows of.
+func (s *Session) opened(now Instant) {
+	e := s.e
+	if old := e.identity[string(s.far.EPD)]; old != nil && old != s && old.state == StateOpen {
+		s.older = old
+	}
 	e.identity[string(s.far.EPD)] = s
 	e.byAddr[s.addr] = s
 	e.stats.SessionsOpened++
@@ -236,7 +260,7 @@ func (s *Session) rearm(now Instant) {
 	case StateIHelloSent, StateKeyingSent:
 		at = s.opening.deadline(s.state)
 	case StateOpen:
-		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt())
+		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt(), s.tentative)
 		for _, f := range s.sendFlows {
 			at = min(at, f.deadline())
 		}
@@ -272,6 +296,10 @@ func (s *Session) handleTimeout(now Instant) {
 }
 
 func (s *Session) openTimeout(now Instant) {
+	if now >= s.tentative {
+		s.abort(now, ErrTimeout)
+		return
+	}
 	if now >= s.delayedAck {
 		s.delayedAck, s.ackNow = reliability.Never, true
 		s.e.wake(s)

@@ -30,8 +30,12 @@ func (s *Session) Abort(now Instant) {
 		s.Close(now)
 		return
 	}
+	s.abort(now, nil)
+}
+
+func (s *Session) abort(now Instant, err error) {
 	s.sendLast(now, wire.TypeCloseAck)
-	s.finish(now, nil)
+	s.finish(now, err)
 }
 
 // sendLast sends a packet of one chunk for a session that is about to be
@@ -43,13 +47,19 @@ func (s *Session) sendLast(now Instant, kind byte) {
 // finish ends a session for good.
 func (s *Session) finish(now Instant, err error) {
 	e := s.e
-	told := s.state != StateOpen // the application knows already
+	// Whether the application knows already, or has never heard of it.
+	told := s.state != StateOpen || s.tentative != reliability.Never
 	s.endFlows()
 	s.setState(now, StateClosed)
 	delete(e.sessions, s.rxID)
+	e.forgetTentative(s)
 	if e.identity[string(s.far.EPD)] == s {
 		delete(e.identity, string(s.far.EPD))
+		if s.older != nil && s.older.state == StateOpen {
+			e.identity[string(s.far.EPD)] = s.older
+		}
 	}
+	s.older = nil
 	if e.byAddr[s.addr] == s {
 		delete(e.byAddr, s.addr)
 	}

@@ -164,10 +164,15 @@ func (st *stage) inject(from netip.AddrPort, id wire.SessionID, plain []byte) {
 	})
 }
 
-// startup hands it chunks in a packet of the startup.
+// startup hands it chunks in a packet of the startup, padded as ours are so
+// that answers are not limited.
 func (st *stage) startup(from netip.AddrPort, id wire.SessionID, chunks ...[]byte) {
 	st.t.Helper()
-	st.inject(from, id, append([]byte{byte(wire.ModeStartup)}, slices.Concat(chunks...)...))
+	plain := append([]byte{byte(wire.ModeStartup)}, slices.Concat(chunks...)...)
+	for len(plain) < 320 {
+		plain = append(plain, 0xff)
+	}
+	st.inject(from, id, plain)
 }
 
 // chunks returns those of a type that were sent since the last clear.

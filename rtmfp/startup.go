@@ -18,13 +18,27 @@ func (e *Endpoint) SetLocalAddrs(addrs []netip.AddrPort) {
 // sendStartup sends a packet of the startup. build appends its chunks. Without
 // a local address to send from it goes out from all that are known.
 func (e *Endpoint) sendStartup(now Instant, id wire.SessionID, to, from netip.AddrPort, build func(b []byte) []byte) {
+	e.sendLimited(now, id, to, from, unlimited, build)
+}
+
+// unlimited is for packets that nobody's question has caused.
+const unlimited = -1
+
+// sendLimited is sendStartup for the answer to a question of asked bytes, or of
+// a size that is not known if that is 0, whose sender may not be where it seems
+// to be. It reports false if there must be no answer now.
+func (e *Endpoint) sendLimited(now Instant, id wire.SessionID, to, from netip.AddrPort, asked int, build func(b []byte) []byte) bool {
 	if !sendable(to) {
 		e.stats.Refused++
-		return
+		return false
 	}
 	plain := build(e.startupHeader(now, make([]byte, 0, 512)))
 	room := e.startup.Room(e.params.DatagramSize)
 	for _, from := range e.sources(to, from) {
+		if asked != unlimited && !e.growth.allow(now, to.Addr(), asked, e.sealedSize(len(plain))) {
+			e.stats.Refused++
+			return false
+		}
 		if len(plain) <= room {
 			e.sealStartup(now, id, to, from, plain)
 			continue
@@ -33,6 +47,14 @@ func (e *Endpoint) sendStartup(now Instant, id wire.SessionID, to, from netip.Ad
 			e.sealStartup(now, id, to, from, append(e.startupHeader(now, nil), chunk...))
 		})
 	}
+	return true
+}
+
+// sealedSize returns the length of the datagram for a plain packet of n bytes
+// of the startup, to the padding of the default key's blocks.
+func (e *Endpoint) sealedSize(n int) int {
+	const block = 16
+	return 4 + (e.startup.Head()+n+block-1)/block*block
 }
 
 func (e *Endpoint) startupHeader(now Instant, b []byte) []byte {

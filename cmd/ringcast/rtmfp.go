@@ -16,6 +16,7 @@ import (
 
 	"github.com/ringcast/ringcast/reliability"
 	"github.com/ringcast/ringcast/rtmfp"
+	"github.com/ringcast/ringcast/rtmfp/keyfile"
 	"github.com/ringcast/ringcast/rtmfp/profile"
 	"github.com/ringcast/ringcast/rtmfp/udp"
 )
@@ -33,7 +34,9 @@ const rtmfpPort = "1935"
 type rtmfpOptions struct {
 	listen      []string
 	trace       string
-	requireHMAC bool
+	profile     string
+	identity    string
+	legacyPeers string
 	plain       bool
 }
 
@@ -50,7 +53,9 @@ func newRTMFPCommand() *cobra.Command {
 	flags := cmd.PersistentFlags()
 	flags.StringSliceVar(&o.listen, "listen", nil, "local UDP `addresses` to bind (default: any, on a free port)")
 	flags.StringVar(&o.trace, "trace", "", "write every packet, decrypted, to this `file` as JSON lines; - is standard error")
-	flags.BoolVar(&o.requireHMAC, "require-hmac", false, "refuse peers that know only checksums")
+	flags.StringVar(&o.profile, "profile", profileAuto, "cryptography: auto; modern, hmac or checksum for that alone")
+	flags.StringVar(&o.identity, "identity", "", "`file` with the keys, made if it is not there; without it they are new each time")
+	flags.StringVar(&o.legacyPeers, "legacy-peers", legacyAllow, "allow or refuse peers of other makes that know only checksums")
 	flags.BoolVar(&o.plain, "plain", false, "one system call for each datagram, no offloads")
 	cmd.AddCommand(newRTMFPPingCommand(&o), newRTMFPBenchCommand(&o), newRTMFPServeCommand(&o), newRTMFPDialCommand(&o))
 	return cmd
@@ -90,7 +95,7 @@ func (o *rtmfpOptions) start(ctx context.Context, server bool, handle func(now r
 			return nil, err
 		}
 	}
-	p, err := profile.NewFlash(profile.FlashConfig{Server: server, RequireHMAC: o.requireHMAC, Entropy: rand.Reader})
+	p, err := o.newProfile(server)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +113,50 @@ func (o *rtmfpOptions) start(ctx context.Context, server bool, handle func(now r
 	ctx, n.cancel = context.WithCancel(ctx)
 	go func() { n.done <- n.driver.Run(ctx) }()
 	return n, nil
+}
+
+// Values of --profile and --legacy-peers.
+const (
+	profileAuto     = "auto"
+	profileModern   = "modern"
+	profileHMAC     = "hmac"
+	profileChecksum = "checksum"
+	legacyAllow     = "allow"
+	legacyRefuse    = "refuse"
+)
+
+// newProfile makes the cryptography profile that the flags ask for.
+func (o *rtmfpOptions) newProfile(server bool) (rtmfp.Profile, error) {
+	if o.legacyPeers != legacyAllow && o.legacyPeers != legacyRefuse {
+		return nil, usageError(fmt.Errorf("--legacy-peers %q: want allow or refuse", o.legacyPeers))
+	}
+	flash := profile.FlashConfig{Server: server, Entropy: rand.Reader}
+	options := profile.NodeOptions{Server: server, HardwareAES: profile.HardwareAES(), RefuseLegacy: o.legacyPeers == legacyRefuse}
+	switch o.profile {
+	case profileHMAC:
+		flash.RequireHMAC = true
+		return profile.NewFlash(flash)
+	case profileChecksum:
+		flash.ChecksumOnly = true
+		return profile.NewFlash(flash)
+	case profileModern:
+		options.RequireModern = true
+	case profileAuto:
+	default:
+		return nil, usageError(fmt.Errorf("--profile %q: want auto, modern, hmac or checksum", o.profile))
+	}
+	secrets, err := o.secrets()
+	if err != nil {
+		return nil, err
+	}
+	return profile.NewNode(secrets, options)
+}
+
+func (o *rtmfpOptions) secrets() (*profile.Secrets, error) {
+	if o.identity == "" {
+		return profile.NewSecrets(rand.Reader)
+	}
+	return keyfile.LoadOrCreate(o.identity, rand.Reader)
 }
 
 func (n *rtmfpNode) react(now reliability.Time) bool {

@@ -14,6 +14,7 @@ var (
 	errBadKey         = errors.New("profile: unacceptable public key")
 	errBadCertificate = errors.New("profile: certificate cannot key a session")
 	errBadComponent   = errors.New("profile: unusable session key component")
+	errBadTag         = errors.New("profile: the far end does not have the keys of its certificate")
 )
 
 // Options of certificates (RFC 7425 section 4.3.3).
@@ -43,6 +44,7 @@ type certificate struct {
 	ancillary   bool
 	groups      []uint64 // ephemeral
 	keys        []publicKey
+	modern      *modernKey // nil unless it announces the modern profile
 }
 
 type publicKey struct {
@@ -54,7 +56,7 @@ type publicKey struct {
 // counts for comparing whole certificates.
 func parseCertificate(b []byte) (certificate, error) {
 	var c certificate
-	at := 0
+	at, announced := 0, 0
 	for at < len(b) {
 		o, n, err := vlu.ParseOption(b[at:])
 		if err != nil {
@@ -80,7 +82,15 @@ func parseCertificate(b []byte) (certificate, error) {
 			if id, n, err := vlu.Parse(o.Value); err == nil && len(c.keys) < maxKeys {
 				c.keys = append(c.keys, publicKey{id, o.Value[n:]})
 			}
+		case optModern:
+			if k := parseModernKey(o.Value); k != nil {
+				c.modern = k
+				announced++
+			}
 		}
+	}
+	if announced > 1 {
+		c.modern = nil
 	}
 	c.canonical = b[:at]
 	if (len(c.groups) == 0) == (len(c.keys) == 0) {

@@ -28,7 +28,13 @@ const (
 	flagRequest   = 0x01
 )
 
-const randomSize = 64
+const (
+	randomSize      = 64
+	defaultHMACSize = 16
+)
+
+// responderGroups are the groups in which a server has keys.
+var responderGroups = []uint64{2, 5, 14}
 
 // FlashConfig says what kind of endpoint to be.
 type FlashConfig struct {
@@ -41,6 +47,9 @@ type FlashConfig struct {
 	// RequireHMAC refuses sessions without an HMAC and sequence numbers. It
 	// shuts out part of the deployed peers.
 	RequireHMAC bool
+	// ChecksumOnly offers neither, as part of the deployed peers do: for tests
+	// and measurements.
+	ChecksumOnly bool
 	// HMACSize is the length of an HMAC in bytes, 4 to 32; 0 means 16.
 	HMACSize int
 	// Entropy gives the bytes of the certificate's secrets.
@@ -61,16 +70,12 @@ var _ rtmfp.Profile = (*Flash)(nil)
 // NewFlash makes a profile with a new identity.
 func NewFlash(config FlashConfig) (*Flash, error) {
 	if config.HMACSize == 0 {
-		config.HMACSize = 16
+		config.HMACSize = defaultHMACSize
 	}
 	if config.HMACSize < 4 || config.HMACSize > 32 {
 		return nil, fmt.Errorf("profile: HMACSize is %d bytes, want 4 to 32", config.HMACSize)
 	}
-	f := &Flash{config: config, primes: make(map[uint64]*big.Int)}
-	for _, id := range []uint64{2, 5, 14} {
-		g, _ := groupByID(id)
-		f.primes[id] = g.prime()
-	}
+	f := &Flash{config: config, primes: responderPrimes()}
 	b, err := f.makeCertificate()
 	if err != nil {
 		return nil, err
@@ -100,7 +105,7 @@ func (f *Flash) makeCertificate() (b []byte, err error) {
 	}
 	b = vlu.AppendOption(b, certAncillary, nil)
 	b = vlu.AppendOption(b, certRandom, random)
-	for _, id := range []uint64{2, 5, 14} {
+	for _, id := range responderGroups {
 		b = vlu.AppendNumberOption(b, certEphemeral, id)
 	}
 	return b, nil
@@ -109,11 +114,14 @@ func (f *Flash) makeCertificate() (b []byte, err error) {
 // Self implements rtmfp.Profile.
 func (f *Flash) Self() rtmfp.Identity { return f.self }
 
-// SelectsSelf implements rtmfp.Profile.
-func (f *Flash) SelectsSelf(epd []byte) bool {
+// Answer implements rtmfp.Profile.
+func (f *Flash) Answer(epd []byte) (certificate []byte, number uint8, ok bool) {
 	e, err := ParseEPD(epd)
-	return err == nil && e.selects(&f.cert, f.self.Fingerprint)
+	return f.self.Certificate, 0, err == nil && e.selects(&f.cert, f.self.Fingerprint)
 }
+
+// CertificateFor implements rtmfp.Profile.
+func (f *Flash) CertificateFor(rtmfp.Identity) []byte { return f.self.Certificate }
 
 // Identify implements rtmfp.Profile.
 func (f *Flash) Identify(b []byte) (rtmfp.Identity, error) {
@@ -190,33 +198,48 @@ func parseComponent(b []byte) (component, error) {
 // initiator is the initiator's side of one keying.
 type initiator struct {
 	f    *Flash
-	far  certificate
+	far  *certificate
 	mine component
 	key  *privateKey
 }
 
 // Initiate implements rtmfp.Profile.
-func (f *Flash) Initiate(far rtmfp.Identity, entropy io.Reader) (rtmfp.InitiatorKeying, error) {
+func (f *Flash) Initiate(far rtmfp.Identity, entropy io.Reader) (func() (rtmfp.InitiatorKeying, error), error) {
 	c, err := parseCertificate(far.Certificate)
 	if err != nil {
 		return nil, err
 	}
-	k := &initiator{f: f, far: c, key: f.static}
 	id, err := f.chooseGroup(&c)
 	if err != nil {
 		return nil, err
 	}
+	random, err := readRandom(entropy)
+	if err != nil {
+		return nil, err
+	}
+	return func() (rtmfp.InitiatorKeying, error) { return f.initiate(&c, id, random) }, nil
+}
+
+// readRandom draws what is secret, in the core; work itself touches nothing of
+// ours that changes.
+func readRandom(entropy io.Reader) ([]byte, error) {
+	random := make([]byte, randomSize)
+	if _, err := io.ReadFull(entropy, random); err != nil {
+		return nil, fmt.Errorf("profile: read entropy: %w", err)
+	}
+	return random, nil
+}
+
+func (f *Flash) initiate(far *certificate, id uint64, random []byte) (rtmfp.InitiatorKeying, error) {
+	k := &initiator{f: f, far: far, key: f.static}
 	var b []byte
+	var err error
 	if f.static != nil {
-		random := make([]byte, randomSize)
-		if _, err := io.ReadFull(entropy, random); err != nil {
-			return nil, fmt.Errorf("profile: read entropy: %w", err)
-		}
 		b = vlu.AppendNumberOption(b, optGroupSelect, id)
 		b = vlu.AppendOption(b, optRandom, random)
 	} else {
 		g, _ := groupByID(id)
-		if k.key, err = newPrivateKey(g, f.primes[id], entropy); err != nil {
+		if k.key, err = newPrivateKey(g, f.primes[id], expand(random)); err != nil {
 			return nil, err
 		}
 		b = vlu.AppendOption(b, optEphemeralKey, append(vlu.Append(nil, id), k.key.public...))
@@ -231,8 +254,11 @@ func (f *Flash) Initiate(far rtmfp.Identity, entropy io.Reader) (rtmfp.Initiator
 // flags are what we say about HMAC and sequence numbers: always on request, so
 // that peers that know neither can be talked to, unless it is required.
 func (f *Flash) flags() byte {
-	if f.config.RequireHMAC {
+	switch {
+	case f.config.RequireHMAC:
 		return flagSend | flagOnRequest | flagRequest
+	case f.config.ChecksumOnly:
+		return 0
 	}
 	return flagOnRequest
 }
@@ -288,19 +314,17 @@ func (k *initiator) Finish(raw, _, _ []byte) func() (rtmfp.Keys, error) {
 }
 
 // Respond implements rtmfp.Profile.
-func (f *Flash) Respond(far rtmfp.Identity, raw, _, _ []byte, entropy io.Reader) func() (rtmfp.Response, error) {
-	// What is secret is drawn here; the work itself touches nothing of ours
-	// that changes.
-	random := make([]byte, randomSize)
-	if _, err := io.ReadFull(entropy, random); err != nil {
-		return func() (rtmfp.Response, error) { return rtmfp.Response{}, fmt.Errorf("profile: read entropy: %w", err) }
+func (f *Flash) Respond(r rtmfp.Request, entropy io.Reader) func() (rtmfp.Response, error) {
+	random, err := readRandom(entropy)
+	if err != nil {
+		return func() (rtmfp.Response, error) { return rtmfp.Response{}, err }
 	}
 	return func() (rtmfp.Response, error) {
-		c, err := parseCertificate(far.Certificate)
+		c, err := parseCertificate(r.Far.Certificate)
 		if err != nil {
 			return rtmfp.Response{}, err
 		}
-		theirs, err := parseComponent(raw)
+		theirs, err := parseComponent(r.Component)
 		if err != nil {
 			return rtmfp.Response{}, err
 		}
@@ -321,7 +345,11 @@ func (f *Flash) Respond(far rtmfp.Identity, raw, _, _ []byte, entropy io.Reader)
 
 func (f *Flash) respond(g group, public []byte, theirs *component, random []byte) (rtmfp.Response, error) {
 	mine := component{hmacSize: uint64(f.config.HMACSize), hasHMACSize: true}
-	mine.hmac, mine.sseq = f.answer(theirs.hmac), f.answer(theirs.sseq)
+	if !theirs.boasts() {
+		mine.hmac, mine.sseq = f.answer(theirs.hmac), f.answer(theirs.sseq)
+	} else if f.config.RequireHMAC {
+		return rtmfp.Response{}, errBadComponent
+	}
 	// Exactly these options with these flags first: part of the deployed
 	// peers compares them byte by byte when it has not asked for anything.
 	size := vlu.Append(nil, mine.hmacSize)
@@ -349,20 +377,27 @@ func (f *Flash) respond(g group, public []byte, theirs *component, random []byte
 		return rtmfp.Response{}, err
 	}
 	keys, err := f.derive(secret, &mine, theirs)
-	sign := func(b, _ []byte) []byte { return append(b, 'X') }
-	return rtmfp.Response{Component: b, AppendSignature: sign, Keys: keys}, err
+	return rtmfp.Response{Component: b, Signature: []byte{'X'}, Keys: keys}, err
 }
 
-// answer returns our flags to the initiator's: what it asks for, and nothing
-// to one that merely offers, since that may be one that cannot.
+// answer returns our flags to the initiator's: everything to one that asks or
+// offers, and nothing to one that does neither.
 func (f *Flash) answer(theirs byte) byte {
-	switch {
-	case f.config.RequireHMAC:
-		return flagSend | flagOnRequest | flagRequest
-	case theirs&(flagRequest|flagSend) != 0:
+	if f.config.RequireHMAC || theirs&(flagRequest|flagSend|flagOnRequest) != 0 && !f.config.ChecksumOnly {
 		return flagSend | flagOnRequest | flagRequest
 	}
 	return 0
+}
+
+// boastedSize is the length of the HMAC that a family of deployed peers offers
+// on request, and sequence numbers with it, as the Flash Player does, but has
+// neither.
+const boastedSize = 10
+
+// boasts recognises that family by its offer. Whoever makes the same offer and
+// could keep it gets a checksum, which it must be able to live with.
+func (c *component) boasts() bool {
+	return c.hmac == flagOnRequest && c.sseq == flagOnRequest && c.hmacSize == boastedSize
 }
 
 // derive makes a session's keys (RFC 7425 section 4.6.1).

@@ -423,6 +423,20 @@ func flash(t testing.TB, config FlashConfig) *Flash {
 	return f
 }
 
+// initiate does the initiator's first part.
+func initiate(t testing.TB, p rtmfp.Profile, far rtmfp.Identity) rtmfp.InitiatorKeying {
+	t.Helper()
+	work, err := p.Initiate(far, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keying, err := work()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keying
+}
+
 // All kinds of endpoints key sessions with each other, with the protection
 // that both can give and at least one wants.
 func TestKeying(t *testing.T) {
@@ -432,25 +446,35 @@ func TestKeying(t *testing.T) {
 		want string
 		fail bool
 	}{
-		{"client to server", FlashConfig{}, FlashConfig{Server: true}, "checksum", false},
-		{"peer to peer", FlashConfig{}, FlashConfig{}, "checksum", false},
-		{"server to peer", FlashConfig{Server: true}, FlashConfig{}, "checksum", false},
-		{"server to server", FlashConfig{Server: true}, FlashConfig{Server: true}, "checksum", false},
+		{"client to server", FlashConfig{}, FlashConfig{Server: true}, "hmac-16+sseq", false},
+		{"peer to peer", FlashConfig{}, FlashConfig{}, "hmac-16+sseq", false},
+		{"server to peer", FlashConfig{Server: true}, FlashConfig{}, "hmac-16+sseq", false},
+		{"server to server", FlashConfig{Server: true}, FlashConfig{Server: true}, "hmac-16+sseq", false},
+		{"client that offers nothing", FlashConfig{ChecksumOnly: true}, FlashConfig{Server: true}, "checksum", false},
+		{"client whose offer is not meant", FlashConfig{HMACSize: 10}, FlashConfig{Server: true}, "checksum", false},
+		{"server that grants nothing", FlashConfig{}, FlashConfig{Server: true, ChecksumOnly: true}, "checksum", false},
+		{"strict server and an empty offer", FlashConfig{HMACSize: 10}, FlashConfig{Server: true, RequireHMAC: true}, "", true},
+		{"strict server and no offer", FlashConfig{ChecksumOnly: true}, FlashConfig{Server: true, RequireHMAC: true}, "", true},
+		{"strict client and a server that has nothing", FlashConfig{RequireHMAC: true}, FlashConfig{Server: true, ChecksumOnly: true}, "", true},
 		{"strict client", FlashConfig{RequireHMAC: true, HMACSize: 10}, FlashConfig{Server: true}, "hmac-10+sseq", false},
 		{"strict server", FlashConfig{}, FlashConfig{Server: true, RequireHMAC: true}, "hmac-16+sseq", false},
 	} {
 		i, r := flash(t, c.i), flash(t, c.r)
-		keying, err := i.Initiate(r.Self(), rand.Reader)
+		keying := initiate(t, i, r.Self())
+		response, err := r.Respond(rtmfp.Request{Far: i.Self(), Component: keying.Component(), Signature: []byte{'X'}}, rand.Reader)()
 		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		response, err := r.Respond(i.Self(), keying.Component(), nil, []byte{'X'}, rand.Reader)()
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
+			if !c.fail {
+				t.Errorf("%s: %v", c.name, err)
+			}
 			continue
 		}
 		keys, err := keying.Finish(response.Component, nil, []byte{'X'})()
+		if c.fail {
+			if err == nil {
+				t.Errorf("%s: keyed with %s", c.name, keys.Key.Describe())
+			}
+			continue
+		}
 		if err != nil || !strings.Contains(keys.Key.Describe(), "send "+c.want) {
 			t.Errorf("%s: %v, %v", c.name, keys.Key, err)
 			continue
@@ -473,20 +497,19 @@ func TestShapesForOldPeers(t *testing.T) {
 	if c := client.Self().Certificate; len(c) != 132 || !bytes.HasPrefix(c, []byte{0x81, 2, 0x1d, 2}) {
 		t.Errorf("client certificate of %d bytes begins %x", len(c), c[:4])
 	}
-	keying, err := client.Initiate(server.Self(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	skic := keying.Component()
+	skic := initiate(t, client, server.Self()).Component()
 	if len(skic) != 76 || !bytes.HasPrefix(skic, []byte{2, 0x1d, 2, 0x41, 0x0e}) || !bytes.HasSuffix(skic, unhex(t, "031a0210021e02")) {
 		t.Errorf("client component %x", skic)
 	}
-	response, err := server.Respond(client.Self(), skic, nil, nil, rand.Reader)()
+	// What they send themselves.
+	skic = append(unhex(t, "021d02410e"), count(0, 64)...)
+	skic = append(skic, unhex(t, "031a020a021e02")...)
+	response, err := server.Respond(rtmfp.Request{Far: client.Self(), Component: skic}, rand.Reader)()
 	if err != nil || len(response.Component) != 139 || !bytes.HasPrefix(response.Component, unhex(t, "031a0000021e0081020d02")) {
 		t.Errorf("server component %x, %v", response.Component, err)
 	}
 	peer := flash(t, FlashConfig{})
-	response, err = peer.Respond(client.Self(), skic, nil, nil, rand.Reader)()
+	response, err = peer.Respond(rtmfp.Request{Far: client.Self(), Component: skic}, rand.Reader)()
 	if err != nil || len(response.Component) != 73 || !bytes.HasPrefix(response.Component, unhex(t, "031a0000021e00410e")) {
 		t.Errorf("peer component %x, %v", response.Component, err)
 	}
@@ -501,7 +524,7 @@ func TestBadKeyingIsRefused(t *testing.T) {
 		"length too small": "021d02031a0703",
 		"two groups":       "021d02021d02",
 	} {
-		if _, err := server.Respond(client.Self(), unhex(t, component), nil, nil, rand.Reader)(); err == nil {
+		if _, err := server.Respond(rtmfp.Request{Far: client.Self(), Component: unhex(t, component)}, rand.Reader)(); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -510,7 +533,7 @@ func TestBadKeyingIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Respond(id, unhex(t, "021d02"), nil, nil, rand.Reader)(); err == nil {
+	if _, err := server.Respond(rtmfp.Request{Far: id, Component: unhex(t, "021d02")}, rand.Reader)(); err == nil {
 		t.Error("a public key of zero is accepted")
 	}
 }

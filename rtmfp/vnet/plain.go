@@ -54,8 +54,13 @@ func plainIdentity(certificate []byte) rtmfp.Identity {
 // Self implements rtmfp.Profile.
 func (p *PlainProfile) Self() rtmfp.Identity { return p.self }
 
-// SelectsSelf implements rtmfp.Profile.
-func (p *PlainProfile) SelectsSelf(epd []byte) bool { return p.Selects(epd, p.self) }
+// Answer implements rtmfp.Profile.
+func (p *PlainProfile) Answer(epd []byte) (certificate []byte, number uint8, ok bool) {
+	return p.self.Certificate, 0, p.Selects(epd, p.self)
+}
+
+// CertificateFor implements rtmfp.Profile.
+func (p *PlainProfile) CertificateFor(rtmfp.Identity) []byte { return p.self.Certificate }
 
 // Identify implements rtmfp.Profile.
 func (p *PlainProfile) Identify(certificate []byte) (rtmfp.Identity, error) {
@@ -87,9 +92,9 @@ func plainRandom(entropy io.Reader) ([]byte, error) {
 type plainInitiator []byte
 
 // Initiate implements rtmfp.Profile.
-func (p *PlainProfile) Initiate(_ rtmfp.Identity, entropy io.Reader) (rtmfp.InitiatorKeying, error) {
+func (p *PlainProfile) Initiate(_ rtmfp.Identity, entropy io.Reader) (func() (rtmfp.InitiatorKeying, error), error) {
 	b, err := plainRandom(entropy)
-	return plainInitiator(b), err
+	return func() (rtmfp.InitiatorKeying, error) { return plainInitiator(b), nil }, err
 }
 
 // Component implements rtmfp.InitiatorKeying.
@@ -104,15 +109,14 @@ func (k plainInitiator) Finish(component, _, _ []byte) func() (rtmfp.Keys, error
 }
 
 // Respond implements rtmfp.Profile.
-func (p *PlainProfile) Respond(_ rtmfp.Identity, component, _, _ []byte, entropy io.Reader) func() (rtmfp.Response, error) {
+func (p *PlainProfile) Respond(r rtmfp.Request, entropy io.Reader) func() (rtmfp.Response, error) {
 	b, err := plainRandom(entropy)
 	return func() (rtmfp.Response, error) {
 		if err != nil {
 			return rtmfp.Response{}, err
 		}
-		keys, err := plainKeys(b, component)
-		sign := func(b, _ []byte) []byte { return append(b, 'X') }
-		return rtmfp.Response{Component: b, AppendSignature: sign, Keys: keys}, err
+		keys, err := plainKeys(b, r.Component)
+		return rtmfp.Response{Component: b, Signature: []byte{'X'}, Keys: keys}, err
 	}
 }
 

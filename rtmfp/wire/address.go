@@ -29,6 +29,14 @@ type Address struct {
 
 const flagIPv6 = 0x80
 
+// Len returns how many bytes AppendAddress appends.
+func (a Address) Len() int {
+	if a.Addr().Unmap().Is4() {
+		return 1 + 4 + 2
+	}
+	return 1 + 16 + 2
+}
+
 // AppendAddress appends a. An IPv6 zone is not sent.
 func AppendAddress(b []byte, a Address) []byte {
 	addr := a.Addr().Unmap()
