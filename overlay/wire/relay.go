@@ -2,10 +2,9 @@ package wire
 
 import "github.com/ringcast/ringcast/rtmfp/vlu"
 
-// RelayOpen asks for a circuit to a member, on flow GX 10. The first relay gets
-// it without an opener. A relay passes it on with a circuit number of its own
-// and the opener's name, to the target or to another relay; who finds its own
-// name as the target is the circuit's end.
+// RelayOpen asks for a circuit to a member, on flow GX 10. The relay gets it
+// without an opener. It passes it on to the target with a circuit number of its
+// own and the opener's name.
 //
 //	u8  type 53
 //	vlu circuit, chosen by the sender: odd if it opened the session, else even
@@ -14,8 +13,7 @@ import "github.com/ringcast/ringcast/rtmfp/vlu"
 type RelayOpen struct {
 	Circuit uint64
 	Target  [32]byte
-	// Opener is who asked first; not told (HasOpener is false) by the opener
-	// itself.
+	// Opener is who asked first; not told (HasOpener is false) by itself.
 	Opener    [32]byte
 	HasOpener bool
 }
