@@ -13,12 +13,13 @@ type ClientEventKind uint8
 
 // The client's events.
 const (
-	Connected      ClientEventKind = iota + 1 // the server has accepted
-	Rejected                                  // Code, Err: it has not, or did not answer
-	Disconnected                              // Err
-	StreamReady                               // Stream was created
-	Status                                    // Stream, Code: an onStatus
-	MessageArrived                            // Stream, Message
+	Connected        ClientEventKind = iota + 1 // the server has accepted
+	Rejected                                    // Code, Err: it has not, or did not answer
+	Disconnected                                // Err
+	StreamReady                                 // Stream was created
+	Status                                      // Stream, Code: an onStatus
+	MessageArrived                              // Stream, Message
+	KeepaliveChanged                            // the server has set Client.PeerKeepalive
 )
 
 // ClientEvent is something that happened at a client.
@@ -44,6 +45,9 @@ type ClientConfig struct {
 	// KeepaliveMin is the shortest keepalive that the server may ask for; it
 	// should be 5 s or more.
 	KeepaliveMin time.Duration
+	// NetworkOrder takes the messages of flows whose sender hints that it may
+	// be done as they come, in whatever order.
+	NetworkOrder bool
 }
 
 // Client is the client side of a NetConnection on an endpoint.
@@ -59,6 +63,7 @@ type Client struct {
 	calls     map[float64]*Stream // createStream calls under way
 	streams   map[uint32]*Stream
 	events    []ClientEvent
+	sync      barriers
 	// PeerKeepalive is what the server asks for towards other peers; 0 until
 	// it has said so.
 	PeerKeepalive time.Duration
@@ -140,19 +145,20 @@ func (c *Client) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 	case rtmfp.FlowOpened:
 		return c.flowOpened(now, e.Recv)
 	case rtmfp.MessageReceived:
-		s, ok := e.Recv.User.(*Stream)
-		if ok || e.Recv.User == c {
-			c.handleMessage(now, s, e.Data)
-			return true
+		f, ok := e.Recv.User.(*clientFlow)
+		if ok {
+			f.deliver(now, e.Data)
 		}
-		return false
+		return ok
 	case rtmfp.FlowEnded:
+		f, ours := e.Recv.User.(*clientFlow)
+		if ours {
+			c.sync.gone(now, &f.waiter)
+		}
 		if e.Recv == c.in {
 			c.disconnect(nil)
 			c.session.Close(now)
-			return true
 		}
-		_, ours := e.Recv.User.(*Stream)
 		return ours
 	case rtmfp.FlowRejected:
 		if e.Send == c.out {
@@ -207,23 +213,33 @@ func (c *Client) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 	if err == nil && m.StreamID == 0 && f.Return() == nil {
 		return false // it is a client of ours as well: its control flow answers none
 	}
-	switch {
-	case err != nil:
+	stream := c.streams[m.StreamID]
+	if err != nil || m.StreamID != 0 && stream == nil {
 		f.Reject(now, 0)
-	case m.StreamID == 0:
-		if c.in == nil {
-			c.in = f
-		}
-		f.User = c
-	case c.streams[m.StreamID] != nil:
-		f.User = c.streams[m.StreamID]
-	default:
-		f.Reject(now, 0)
+		return true
 	}
+	if m.StreamID == 0 && c.in == nil {
+		c.in = f
+	}
+	in := &clientFlow{stream: stream, ordered: true}
+	in.flow, in.handle = f, func(now rtmfp.Instant, data []byte) { c.handleMessage(now, in, data) }
+	if m.NetworkOrder && c.config.NetworkOrder {
+		in.ordered = false
+		f.SetNetworkOrder(true)
+	}
+	f.User = in
 	return true
 }
 
-func (c *Client) handleMessage(now rtmfp.Instant, s *Stream, data []byte) {
+// clientFlow is a flow of the server.
+type clientFlow struct {
+	waiter
+	stream  *Stream // nil for the connection's own
+	ordered bool
+}
+
+func (c *Client) handleMessage(now rtmfp.Instant, f *clientFlow, data []byte) {
+	s := f.stream
 	m, err := ParseMessage(data)
 	if err != nil {
 		return
@@ -234,10 +250,15 @@ func (c *Client) handleMessage(now rtmfp.Instant, s *Stream, data []byte) {
 			c.handleCommand(now, s, &command)
 		}
 	case TypeUserControl:
-		if event, v, ok := parseUserControl(m.Payload); ok && event == EventSetKeepalive {
+		event, v, ok := parseUserControl(m.Payload)
+		switch {
+		case ok && event == EventFlowSync:
+			c.sync.sync(now, &f.waiter, v[0], v[1], f.ordered)
+		case ok && event == EventSetKeepalive:
 			shortest := max(c.config.KeepaliveMin, 5*time.Second)
 			c.session.SetKeepalive(now, max(time.Duration(v[0])*time.Millisecond, shortest))
 			c.PeerKeepalive = max(time.Duration(v[1])*time.Millisecond, shortest)
+			c.emit(ClientEvent{Kind: KeepaliveChanged})
 		}
 	case TypeAudio, TypeVideo, TypeData, TypeDataExtended:
 		c.emit(ClientEvent{Kind: MessageArrived, Stream: s, Message: m})

@@ -120,15 +120,7 @@ func (s *Server) play(now rtmfp.Instant, c *client, id uint32, name string) {
 	if r.publisher != nil {
 		ns.onStatus(now, "status", "NetStream.Play.PublishNotify", name+" is now published.")
 	}
-	if r.metadata != nil {
-		write(now, ns.status, r.metadata, nil)
-	}
-	if r.configs[0] != nil {
-		write(now, ns.audio, r.configs[0], nil)
-	}
-	if r.configs[1] != nil {
-		write(now, ns.video, r.configs[1], nil)
-	}
+	ns.catchUp(now, r.metadata, r.configs)
 	s.emit(ServerEvent{Kind: PlayStarted, Session: c.session, Name: r.name})
 }
 
@@ -165,15 +157,7 @@ func (s *Server) stopPlaying(now rtmfp.Instant, ns *netStream) {
 // relay hands a published message on to the players. data is the whole
 // message, which goes out again as it is.
 func (s *Server) relay(now rtmfp.Instant, r *relay, m Message, data []byte) {
-	config := isConfig(m.Type, m.Payload)
-	switch {
-	case m.Type == TypeData || m.Type == TypeDataExtended:
-		r.remember(m, data)
-	case config && m.Type == TypeAudio:
-		r.configs[0] = data
-	case config:
-		r.configs[1] = data
-	}
+	config := keep(m, data, &r.metadata, &r.configs)
 	for _, p := range r.players {
 		p.send(now, m, data, config, now.Add(s.params.Lifetime))
 		s.stats.Relayed++
@@ -181,14 +165,43 @@ func (s *Server) relay(now rtmfp.Instant, r *relay, m Message, data []byte) {
 	s.emit(ServerEvent{Kind: StreamMessage, Session: r.publisher.client.session, Name: r.name, Message: m})
 }
 
-// remember keeps the metadata for latecomers.
-func (r *relay) remember(m Message, data []byte) {
+// keep remembers what latecomers need: the metadata and the configurations of
+// the decoders. It reports whether the message is one of the latter.
+func keep(m Message, data []byte, metadata *[]byte, configs *[2][]byte) bool {
+	config := isConfig(m.Type, m.Payload)
+	switch {
+	case m.Type == TypeData || m.Type == TypeDataExtended:
+		if isMetadata(m) {
+			*metadata = data
+		}
+	case config && m.Type == TypeAudio:
+		configs[0] = data
+	case config:
+		configs[1] = data
+	}
+	return config
+}
+
+// isMetadata reports whether a data message describes the stream.
+func isMetadata(m Message) bool {
 	b := m.Payload
 	if m.Type == TypeDataExtended && len(b) > 0 {
 		b = b[1:]
 	}
-	if v, _, err := amf0.Parse(b); err == nil && (v.String == "@setDataFrame" || v.String == "onMetaData") {
-		r.metadata = data
+	v, _, err := amf0.Parse(b)
+	return err == nil && (v.String == "@setDataFrame" || v.String == "onMetaData")
+}
+
+// catchUp tells a player what those before it were told.
+func (ns *netStream) catchUp(now rtmfp.Instant, metadata []byte, configs [2][]byte) {
+	if metadata != nil {
+		write(now, ns.status, metadata, nil)
+	}
+	if configs[0] != nil {
+		write(now, ns.audio, configs[0], nil)
+	}
+	if configs[1] != nil {
+		write(now, ns.video, configs[1], nil)
 	}
 }
 

@@ -25,6 +25,9 @@ type ServerParams struct {
 	ServerKeepalive, PeerKeepalive time.Duration
 	// Lifetime is how long an inter frame or a sound is worth sending on.
 	Lifetime time.Duration
+	// NetworkOrder takes the messages of flows whose sender hints that it may
+	// be done as they come, in whatever order; they are relayed so.
+	NetworkOrder bool
 	// NoRelay refuses to publish and play; clients are only introduced.
 	NoRelay bool
 }
@@ -90,6 +93,7 @@ type client struct {
 	addresses []wire.Address
 	streams   map[uint32]*netStream
 	lastID    uint32
+	sync      barriers
 }
 
 // NewServer returns a server on an endpoint.
@@ -128,16 +132,20 @@ func (s *Server) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 	case rtmfp.MessageReceived:
 		f, ok := e.Recv.User.(*inFlow)
 		if ok {
-			s.handleMessage(now, f, e.Data)
+			f.deliver(now, e.Data)
 		}
 		return ok
 	case rtmfp.FlowEnded:
 		f, ok := e.Recv.User.(*inFlow)
-		if ok && f.client.in == e.Recv {
+		if !ok {
+			return false
+		}
+		f.client.sync.gone(now, &f.waiter)
+		if f.client.in == e.Recv {
 			s.disconnect(now, f.client)
 			e.Session.Close(now)
 		}
-		return ok
+		return true
 	case rtmfp.FlowRejected:
 		return s.flowRejected(now, e.Send)
 	}
@@ -146,8 +154,10 @@ func (s *Server) HandleEvent(now rtmfp.Instant, e rtmfp.Event) bool {
 
 // inFlow is what a flow of a client belongs to.
 type inFlow struct {
-	client *client
-	stream uint32
+	waiter
+	client  *client
+	stream  uint32
+	ordered bool
 }
 
 func (s *Server) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
@@ -174,7 +184,13 @@ func (s *Server) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 		f.Reject(now, 0)
 		return true
 	}
-	f.User = &inFlow{c, m.StreamID}
+	in := &inFlow{client: c, stream: m.StreamID, ordered: true}
+	in.flow, in.handle = f, func(now rtmfp.Instant, data []byte) { s.handleMessage(now, in, data) }
+	if m.NetworkOrder && s.params.NetworkOrder {
+		in.ordered = false
+		f.SetNetworkOrder(true)
+	}
+	f.User = in
 	return true
 }
 
@@ -191,7 +207,10 @@ func (s *Server) flowRejected(now rtmfp.Instant, f *rtmfp.SendFlow) bool {
 	}
 	for _, id := range c.ids() {
 		if ns := c.streams[id]; ns.owns(f) {
-			s.stopPlaying(now, ns)
+			// A flow of a stream that is not wanted is not opened again.
+			if f == ns.status {
+				s.stopPlaying(now, ns)
+			}
 			return true
 		}
 	}
@@ -257,6 +276,10 @@ func (s *Server) handleMessage(now rtmfp.Instant, f *inFlow, data []byte) {
 			return
 		}
 		s.handleCommand(now, f, &command)
+	case TypeUserControl:
+		if event, v, ok := parseUserControl(m.Payload); ok && event == EventFlowSync {
+			f.client.sync.sync(now, &f.waiter, v[0], v[1], f.ordered)
+		}
 	case TypeAudio, TypeVideo, TypeData, TypeDataExtended:
 		if ns := f.client.streams[f.stream]; ns != nil && ns.publishing != nil {
 			s.relay(now, ns.publishing, m, data)
