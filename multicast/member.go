@@ -13,8 +13,8 @@ import (
 
 // MemberConfig says which group a Member belongs to and what it runs on.
 type MemberConfig struct {
-	// Self is this node.
-	Self overlay.PeerID
+	// Self is this node; Alias is overlay.RingConfig.Alias.
+	Self, Alias overlay.PeerID
 	// Spec is the group.
 	Spec *groupspec.Spec
 	// Ring and Params are the settings of the overlay and of the streams.
@@ -90,7 +90,7 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 		}
 	}
 	ring, err := overlay.NewRing(now, overlay.RingConfig{
-		Self: c.Self, Spec: c.Spec, Params: c.Ring, Rand: c.Rand, Transport: c.Transport, Caps: caps, RequireCaps: c.RequireExtensions,
+		Self: c.Self, Alias: c.Alias, Spec: c.Spec, Params: c.Ring, Rand: c.Rand, Transport: c.Transport, Caps: caps, RequireCaps: c.RequireExtensions,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ring: %w", err)

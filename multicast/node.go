@@ -53,6 +53,8 @@ type Service interface {
 type NodeConfig struct {
 	// Endpoint carries everything. Nobody else takes its events.
 	Endpoint *rtmfp.Endpoint
+	// Alias, if set, is another ID that the endpoint answers to.
+	Alias overlay.PeerID
 	// Services are asked first about each event, in this order.
 	Services []Service
 	// Uplink bounds what the node sends.
@@ -212,7 +214,7 @@ func (n *Node) Join(now reliability.Time, c JoinConfig) (*Group, error) {
 		return nil, ErrTooManyGroups
 	}
 	member, err := NewMember(now, MemberConfig{
-		Self: n.self, Spec: c.Spec, Ring: c.Ring, Params: c.Params, Rand: n.config.Rand, Entropy: n.config.Entropy,
+		Self: n.self, Alias: n.config.Alias, Spec: c.Spec, Ring: c.Ring, Params: c.Params, Rand: n.config.Rand, Entropy: n.config.Entropy,
 		Transport: transport{n}, Uplink: n.uplink, Extensions: c.Extensions, RequireExtensions: c.RequireExtensions,
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ const (
 // HandleSession tells that a session with a peer is open, whoever opened it and
 // for whichever group.
 func (r *Ring) HandleSession(now reliability.Time, s SessionInfo) {
-	if r.leaving || s.Peer == r.self {
+	if r.leaving || r.isSelf(s.Peer) {
 		r.act(Action{Kind: ActionRelease, Peer: s.Peer})
 		return
 	}
@@ -271,7 +271,7 @@ func (r *Ring) handleConnect(now reliability.Time, p *pending, b []byte) {
 		r.distrust(now, p)
 		return
 	}
-	if c.Group != r.group || c.Receiver != r.self || !hmac.Equal(c.Proof[:], p.session.proofIn[:]) {
+	if c.Group != r.group || !r.isSelf(c.Receiver) || !hmac.Equal(c.Proof[:], p.session.proofIn[:]) {
 		r.stats.BadProofs++
 		r.distrust(now, p)
 		return

@@ -358,7 +358,7 @@ func (r *Ring) AddNeighbor(now reliability.Time, id PeerID) {
 func (r *Ring) AddMemberHint(now reliability.Time, id PeerID) { r.hint(now, id) }
 
 func (r *Ring) hint(now reliability.Time, id PeerID) int {
-	if r.leaving || id == r.self {
+	if r.leaving || r.isSelf(id) {
 		return noEntry
 	}
 	place := r.remember(now, &id, 0)

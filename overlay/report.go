@@ -231,7 +231,7 @@ func (r *Ring) merge(now reliability.Time, from *PeerID, entries []owire.Entry) 
 			break
 		}
 		m := &entries[i]
-		if m.Age >= uint64(r.p.HeardAge/time.Second) || m.Peer == r.self || m.Peer == *from {
+		if m.Age >= uint64(r.p.HeardAge/time.Second) || r.isSelf(m.Peer) || m.Peer == *from {
 			continue
 		}
 		at := max(1, now.Add(-time.Duration(m.Age)*time.Second))
@@ -309,7 +309,7 @@ func (r *Ring) remember(now reliability.Time, id *PeerID, informer uint32) int {
 	if place := r.heard.find(id); place != noEntry {
 		return place
 	}
-	if *id == r.self || !r.heard.makeRoom(now, r.rand) {
+	if r.isSelf(*id) || !r.heard.makeRoom(now, r.rand) {
 		return noEntry
 	}
 	place := r.heard.add(*id, id.Address().Top())

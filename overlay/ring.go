@@ -14,8 +14,9 @@ import (
 
 // RingConfig says which group a Ring is of and what it runs on.
 type RingConfig struct {
-	// Self is this node.
-	Self PeerID
+	// Self is this node. Alias, if set, is another ID that it answers to: members
+	// of other makes know it by a certificate that they can use.
+	Self, Alias PeerID
 	// Spec is the group.
 	Spec   *groupspec.Spec
 	Params RingParams
@@ -105,6 +106,7 @@ const (
 // reason to dial, and nothing proved is given up for it.
 type Ring struct {
 	self    PeerID
+	alias   PeerID // another ID of this node, or zero
 	addr    Address
 	pos     uint64
 	p       RingParams
@@ -167,7 +169,7 @@ func NewRing(now reliability.Time, c RingConfig) (*Ring, error) {
 		return nil, errors.New("overlay: a ring needs a groupspec, a source of chance and a transport")
 	}
 	r := &Ring{
-		self: c.Self, addr: c.Self.Address(), pos: c.Self.Address().Top(), p: c.Params, caps: c.Caps, require: c.RequireCaps, rand: c.Rand, tr: c.Transport,
+		self: c.Self, alias: c.Alias, addr: c.Self.Address(), pos: c.Self.Address().Top(), p: c.Params, caps: c.Caps, require: c.RequireCaps, rand: c.Rand, tr: c.Transport,
 		group: c.Spec.ID(), key: c.Spec.Identity(), scratch: c.Scratch,
 		started: now, interval: c.Params.GossipFast, tokens: float64(c.Params.DialBurst), tokensAt: now, members: 1,
 	}
@@ -384,4 +386,9 @@ func reuse[T any](queue []T) []T {
 		return nil
 	}
 	return queue[:0]
+}
+
+// isSelf reports whether an ID is one of this node's.
+func (r *Ring) isSelf(id PeerID) bool {
+	return id == r.self || id == r.alias && r.alias != PeerID{}
 }

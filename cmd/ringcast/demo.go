@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 
@@ -9,6 +10,8 @@ import (
 
 	peernode "github.com/ringcast/ringcast/multicast/node"
 	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/rtmfp"
+	"github.com/ringcast/ringcast/rtmfp/profile"
 )
 
 // maxDemoPeers bounds the nodes of a demo: each has sockets and goroutines.
@@ -55,7 +58,7 @@ func (n *network) addDemoPeers(ctx context.Context, stream string) error {
 	own := [32]byte(n.node.PeerID())
 	at := []peernode.Introducer{{Addr: n.node.LocalAddrs()[0].String(), Fingerprint: &own}}
 	for i := range n.options.demoPeers {
-		p, err := nodeProfile(n.config, false)
+		p, err := viewerProfile()
 		if err != nil {
 			return err
 		}
@@ -82,4 +85,13 @@ func (n *network) addDemoPeers(ctx context.Context, stream string) error {
 		}
 	}
 	return nil
+}
+
+// viewerProfile makes the identity of a viewer's node, a new one each time.
+func viewerProfile() (rtmfp.Profile, error) {
+	secrets, err := profile.NewSecrets(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return profile.NewNode(secrets, profile.NodeOptions{HardwareAES: profile.HardwareAES()})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/playout/station"
 	"github.com/ringcast/ringcast/rtmfp"
+	"github.com/ringcast/ringcast/rtmfp/keyfile"
 	"github.com/ringcast/ringcast/rtmfp/profile"
 )
 
@@ -463,7 +464,20 @@ func (n *network) run(ctx context.Context) error { return n.node.Run(ctx) }
 
 var _ ingest.Output = (*network)(nil)
 
-// nodeProfile makes the node's identity.
-func nodeProfile(_ *config.Loaded, server bool) (rtmfp.Profile, error) {
-	return profile.NewFlash(profile.FlashConfig{Server: server, Entropy: rand.Reader})
+// nodeProfile makes the node's identity: that of its file, or a new one.
+func nodeProfile(loaded *config.Loaded, server bool) (rtmfp.Profile, error) {
+	c := &loaded.RTMFP
+	secrets, err := profile.NewSecrets(rand.Reader)
+	if c.Identity != "" {
+		if secrets, err = keyfile.LoadOrCreate(c.Identity, rand.Reader); err != nil {
+			return nil, &statusError{exitAddress, fmt.Errorf("rtmfp.identity: %w; set by %s", err, loaded.Origin("rtmfp.identity"))}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return profile.NewNode(secrets, profile.NodeOptions{
+		Server: server, HardwareAES: profile.HardwareAES(), RefuseLegacy: c.LegacyPeers == "refuse",
+		RequireModern: loaded.Group.Extensions == "required",
+	})
 }

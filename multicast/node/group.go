@@ -99,6 +99,9 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 			return
 		}
 		n.groups = append(n.groups, g)
+		if n.meet != nil {
+			n.meet.JoinLocal(spec.ID(), n.core.Self())
+		}
 		for i, c := range servers {
 			id, failed := n.core.Connect(now, c)
 			if failed != nil {
@@ -169,6 +172,9 @@ func (g *Group) do(f func(now reliability.Time)) error {
 func (g *Group) Leave() error {
 	return g.do(func(now reliability.Time) {
 		g.node.core.Leave(now, g.core)
+		if g.node.meet != nil {
+			g.node.meet.LeaveLocal(g.spec.ID(), g.node.core.Self())
+		}
 		for _, id := range g.servers {
 			g.node.core.Disconnect(now, id)
 			delete(g.node.up, id)

@@ -112,8 +112,12 @@ func Listen(c Config) (*Node, error) {
 	if n.driver, err = udp.Listen(sockets); err != nil {
 		return nil, err
 	}
+	var alias overlay.PeerID
+	if short, ok := c.Profile.(interface{ Short() rtmfp.Identity }); ok {
+		alias = short.Short().Fingerprint
+	}
 	n.core, err = multicast.NewNode(n.driver.Now(), multicast.NodeConfig{
-		Endpoint: endpoint, Services: services, Uplink: multicast.UplinkParams{Rate: float64(c.UploadLimit)},
+		Endpoint: endpoint, Alias: alias, Services: services, Uplink: multicast.UplinkParams{Rate: float64(c.UploadLimit)},
 		Rand: newRand(), Entropy: crand.Reader, Introduces: true,
 	})
 	if err != nil {

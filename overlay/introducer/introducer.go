@@ -237,8 +237,40 @@ func (i *Introducer) handleMessage(now rtmfp.Instant, m *member, data []byte) {
 	i.join(now, g, m)
 }
 
+// JoinLocal makes the introducer's own node a member of a group. It is named to
+// newcomers like the others, and not told of them: they will call.
+func (i *Introducer) JoinLocal(id GroupID, peer overlay.PeerID) {
+	g := i.groups[id]
+	if g == nil {
+		g = &group{id: id}
+		i.groups[id] = g
+	}
+	m := &member{group: g, peer: peer, addr: peer.Address()}
+	at, found := g.find(m.addr)
+	if found {
+		return
+	}
+	g.members = slices.Insert(g.members, at, m)
+	i.stats.Members++
+	i.stats.Joined++
+}
+
+// LeaveLocal ends what JoinLocal began.
+func (i *Introducer) LeaveLocal(id GroupID, peer overlay.PeerID) {
+	g := i.groups[id]
+	if g == nil {
+		return
+	}
+	if at, found := g.find(peer.Address()); found && g.members[at].session == nil {
+		i.forget(g.members[at])
+	}
+}
+
 // name tells a member of another one.
 func (i *Introducer) name(now rtmfp.Instant, to, of *member) {
+	if to.out == nil {
+		return // a member of this node
+	}
 	if to.out.Write(now, owire.AppendMember(nil, [32]byte(of.peer)), nil) == nil {
 		i.stats.Named++
 	}
@@ -251,7 +283,9 @@ func (i *Introducer) join(now rtmfp.Instant, g *group, m *member) {
 		g.members[at] = m
 		m.group = g
 		old.group = nil
-		i.leave(now, old)
+		if old.session != nil {
+			i.leave(now, old)
+		}
 		return
 	}
 	at, _ := g.find(m.addr)
@@ -332,8 +366,10 @@ func (i *Introducer) leave(now rtmfp.Instant, m *member) {
 // forget takes m out of everything but the list of its session.
 func (i *Introducer) forget(m *member) {
 	i.stats.Members--
-	if i.byAddress[m.from]--; i.byAddress[m.from] <= 0 {
-		delete(i.byAddress, m.from)
+	if m.session != nil {
+		if i.byAddress[m.from]--; i.byAddress[m.from] <= 0 {
+			delete(i.byAddress, m.from)
+		}
 	}
 	g := m.group
 	if g == nil {
