@@ -36,7 +36,7 @@ type Group struct {
 	// posting.
 	PublishPassword, PostingPassword string
 	// IPMulticast are native multicast addresses, address:port or
-	// address:port@source.
+	// source@address:port.
 	IPMulticast []string
 	// ServerChannel finds members through introducers.
 	ServerChannel bool
@@ -137,7 +137,7 @@ func groupSettings() []Setting {
 		},
 		{
 			Key: "group.ipMulticast", Kind: KindList, Default: "",
-			Help:  "Native multicast addresses of the group, address:port, or address:port@source for a source-specific one.",
+			Help:  "Native multicast addresses of the group, address:port, or source@address:port for a source-specific one.",
 			field: func(c *Config) any { return &c.Group.IPMulticast },
 		},
 		{

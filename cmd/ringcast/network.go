@@ -195,7 +195,7 @@ func (n *network) spec(stream string) (*groupspec.Spec, error) {
 	}
 	s := groupspec.Settings{
 		Name: g.Name, Routing: true, Multicast: true, ObjectReplication: true, Posting: true,
-		ServerChannel: g.ServerChannel, PeerToPeerDisabled: !g.PeerToPeer, MemberUpdates: len(g.IPMulticast) > 0,
+		ServerChannel: g.ServerChannel, PeerToPeerDisabled: !g.PeerToPeer, MemberUpdates: true,
 	}
 	if s.Name == "" {
 		s.Name = stream
@@ -208,8 +208,7 @@ func (n *network) spec(stream string) (*groupspec.Spec, error) {
 	s.SetPublishPassword(g.PublishPassword, "")
 	s.SetPostPassword(g.PostingPassword, "")
 	for _, text := range g.IPMulticast {
-		address, source, _ := strings.Cut(text, "@")
-		a, err := groupspec.ParseAddressParts(address, 0, source)
+		a, err := groupspec.ParseAddress(text)
 		if err != nil {
 			return nil, configError(n.config, "group.ipMulticast", text, err)
 		}
