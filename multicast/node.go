@@ -85,7 +85,7 @@ type Node struct {
 	self     overlay.PeerID
 
 	groups  []*membership // in the order of joining
-	peers   map[overlay.PeerID]*peer
+	peers   map[overlay.PeerID]*contact
 	dials   map[*rtmfp.Session]overlay.PeerID // openings for groups
 	servers []*server
 	lastID  int // of a server
@@ -174,7 +174,7 @@ func NewNode(now reliability.Time, config NodeConfig) (*Node, error) {
 	}
 	n := &Node{
 		config: config, endpoint: config.Endpoint, self: overlay.PeerID(config.Endpoint.Self().Fingerprint),
-		peers: make(map[overlay.PeerID]*peer), dials: make(map[*rtmfp.Session]overlay.PeerID), unbound: make(map[*rtmfp.Session]int),
+		peers: make(map[overlay.PeerID]*contact), dials: make(map[*rtmfp.Session]overlay.PeerID), unbound: make(map[*rtmfp.Session]int),
 	}
 	n.config.Uplink.Transport = transport{n}
 	n.uplink = NewUplink(n.config.Uplink)

@@ -84,7 +84,7 @@ func (n *Node) act(now reliability.Time, m *membership, a *Action) {
 
 // refuseStreamFlow refuses a stream's flow from a peer. Our own to it stay: the
 // peer ends them in turn.
-func refuseStreamFlow(now reliability.Time, p *peer, m *membership, a *Action) {
+func refuseStreamFlow(now reliability.Time, p *contact, m *membership, a *Action) {
 	r := p.find(m)
 	if r == nil {
 		return
@@ -211,7 +211,7 @@ func (n *Node) sendMedia(now reliability.Time) bool {
 	}
 }
 
-func (n *Node) sendFragment(now reliability.Time, p *peer, k *Packet) {
+func (n *Node) sendFragment(now reliability.Time, p *contact, k *Packet) {
 	for _, r := range p.relations {
 		s := r.stream(k.Key, false)
 		if s == nil {

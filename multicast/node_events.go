@@ -59,7 +59,7 @@ func (n *Node) peerOpened(now reliability.Time, s *rtmfp.Session) {
 		// The far end has come back: what hung on the old session is gone.
 		n.forgetPeer(now, old)
 	}
-	p := &peer{id: id, session: s}
+	p := &contact{id: id, session: s}
 	n.peers[id] = p
 	if isCircuit(s.FarAddr().Addr()) {
 		s.SetDatagramSize(circuitDatagram)
@@ -103,7 +103,7 @@ func (n *Node) peerClosed(now reliability.Time, s *rtmfp.Session) {
 	}
 }
 
-func (n *Node) forgetPeer(now reliability.Time, p *peer) {
+func (n *Node) forgetPeer(now reliability.Time, p *contact) {
 	delete(n.peers, p.id)
 	p.relations = nil
 	for _, m := range n.groups {

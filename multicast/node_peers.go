@@ -10,8 +10,8 @@ import (
 	"github.com/ringcast/ringcast/rtmfp"
 )
 
-// peer is an open session with another node, whatever it is for.
-type peer struct {
+// contact is an open session with another node, whatever it is for.
+type contact struct {
 	id        overlay.PeerID
 	session   *rtmfp.Session
 	relations []*relation
@@ -19,7 +19,7 @@ type peer struct {
 
 // relation is what one group has with a peer: its flows.
 type relation struct {
-	peer    *peer
+	peer    *contact
 	m       *membership
 	out     [overlay.FlowCount]*rtmfp.SendFlow // but for those of streams
 	in      [overlay.FlowCount]*rtmfp.RecvFlow
@@ -72,7 +72,7 @@ func priority(f overlay.Flow) int {
 	}
 }
 
-func (p *peer) info() overlay.SessionInfo {
+func (p *contact) info() overlay.SessionInfo {
 	near, far := p.session.Nonces()
 	return overlay.SessionInfo{
 		Peer: p.id, Initiator: p.session.IsInitiator(), Far: p.session.FarAddr(), NearNonce: near, FarNonce: far,
@@ -81,7 +81,7 @@ func (p *peer) info() overlay.SessionInfo {
 }
 
 // relation returns the peer's relation with a group, and makes one.
-func (p *peer) relation(m *membership) *relation {
+func (p *contact) relation(m *membership) *relation {
 	for _, r := range p.relations {
 		if r.m == m {
 			return r
@@ -93,7 +93,7 @@ func (p *peer) relation(m *membership) *relation {
 }
 
 // find returns the peer's relation with a group, or nil.
-func (p *peer) find(m *membership) *relation {
+func (p *contact) find(m *membership) *relation {
 	for _, r := range p.relations {
 		if r.m == m {
 			return r
@@ -103,7 +103,7 @@ func (p *peer) find(m *membership) *relation {
 }
 
 // endRelation closes all flows of a group with the peer.
-func (p *peer) endRelation(now reliability.Time, m *membership) {
+func (p *contact) endRelation(now reliability.Time, m *membership) {
 	r := p.find(m)
 	if r == nil {
 		return
@@ -215,17 +215,17 @@ const messageOverhead = 64
 
 // sortedPeers returns the peers in the order of their IDs, so that nothing
 // depends on the order of a map.
-func (n *Node) sortedPeers() []*peer {
-	list := make([]*peer, 0, len(n.peers))
+func (n *Node) sortedPeers() []*contact {
+	list := make([]*contact, 0, len(n.peers))
 	for _, p := range n.peers {
 		list = append(list, p)
 	}
-	slices.SortFunc(list, func(a, b *peer) int { return bytes.Compare(a.id[:], b.id[:]) })
+	slices.SortFunc(list, func(a, b *contact) int { return bytes.Compare(a.id[:], b.id[:]) })
 	return list
 }
 
 // releaseIfIdle closes a session that nobody needs any more.
-func (n *Node) releaseIfIdle(now reliability.Time, p *peer) {
+func (n *Node) releaseIfIdle(now reliability.Time, p *contact) {
 	if len(p.relations) > 0 || n.isServer(p.session) || n.isClient(p.session) {
 		return
 	}
