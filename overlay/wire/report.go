@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"slices"
+
 	"github.com/ringcast/ringcast/rtmfp/vlu"
 	"github.com/ringcast/ringcast/rtmfp/wire"
 )
@@ -39,6 +41,10 @@ type Entry struct {
 const (
 	optionSeen      = 0x0d
 	optionAddresses = 0x0a
+
+	// entryLen is how many bytes a member takes at least: its name, the age
+	// and a marker.
+	entryLen = 1 + PeerEPDLen + 1 + 1
 )
 
 // AppendReport appends a report. Seen is left out if it is not valid, which
@@ -186,9 +192,11 @@ func (p *reportParser) addresses(value []byte, first int) {
 
 // entries reads members until the end of the message.
 func (p *reportParser) entries() []Entry {
-	var entries []Entry
+	most := min(len(p.b)/entryLen, MaxEntries)
+	entries := make([]Entry, 0, most)
+	p.addrs = slices.Grow(p.addrs, 2*most) // known peers tell 1 or 2
 	start := len(p.addrs)
-	var ends []int // where the addresses of each entry end
+	var ends [MaxEntries]int // where the addresses of each entry end
 	for count := 0; len(p.b) > 0; count++ {
 		if count == MaxEntries {
 			p.fail(ErrLimit)
@@ -205,13 +213,16 @@ func (p *reportParser) entries() []Entry {
 			p.addrs = p.addrs[:first]
 			continue
 		}
+		ends[len(entries)] = len(p.addrs)
 		entries = append(entries, Entry{Peer: peer, Age: age})
-		ends = append(ends, len(p.addrs))
 	}
 	// The slice has stopped moving: hand its parts out.
-	for i, end := range ends {
-		entries[i].Addrs = part(p.addrs, start, end)
-		start = end
+	for i := range entries {
+		entries[i].Addrs = part(p.addrs, start, ends[i])
+		start = ends[i]
+	}
+	if len(entries) == 0 {
+		return nil
 	}
 	return entries
 }
