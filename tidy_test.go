@@ -94,6 +94,7 @@ var importLaw = map[string]rule{
 
 	"fragmenter":     {pure, []string{"reliability", "packager", "packager/flv", "rtmfp/vlu"}},
 	"multicast/wire": {pure, []string{"fragmenter", "rtmfp/vlu", "reliability"}},
+	"multicast/ipm":  {pure, []string{"rtmfp/vlu", "rtmfp/wire", "reliability", "reliability/timer"}},
 
 	"ingest":          {edge, []string{"packager", "reliability"}},
 	"ingest/rtmp":     {edge, []string{"ingest", "packager", "packager/...", "reliability", "rtmfp/amf0"}},
