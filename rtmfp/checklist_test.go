@@ -1,6 +1,15 @@
 package rtmfp_test
 
-import "testing"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
 
 // TestChecklist goes through the points of the list in the package comment
 // that an endpoint has to hold; the other points are shown by the tests of the
@@ -71,5 +80,43 @@ func TestChecklist(t *testing.T) {
 		{"84 what old peers need", checkOldPeers},
 	} {
 		t.Run(point.name, point.test)
+	}
+}
+
+// The list in the package comment names each of the 84 points, and each
+// package that it names has a test of that point; there are no others.
+func TestChecklistIsWhole(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile(`(?m)^//\t ?(\d+)  .{32} ([a-z, ]+)$`)
+	var listed []string
+	for i, m := range row.FindAllStringSubmatch(string(doc), -1) {
+		if m[1] != strconv.Itoa(i+1) {
+			t.Fatalf("row %d is of point %s", i+1, m[1])
+		}
+		for _, pkg := range strings.Split(m[2], ", ") {
+			listed = append(listed, fmt.Sprintf("%02d %s", i+1, pkg))
+		}
+	}
+	var shown []string
+	entry := regexp.MustCompile(`(?m)^\t\t\{"(\d\d) [^"]*", (?:check|Test)`)
+	for _, pkg := range []string{"rtmfp", "vlu", "wire", "congestion", "profile", "netconnection"} {
+		text, err := os.ReadFile(filepath.Join("..", "rtmfp", strings.TrimPrefix(pkg, "rtmfp"), "checklist_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range entry.FindAllStringSubmatch(string(text), -1) {
+			shown = append(shown, m[1]+" "+pkg)
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(shown)
+	if !slices.Equal(listed, shown) {
+		t.Errorf("listed are %v,\nshown are %v", listed, shown)
+	}
+	if n := len(row.FindAllString(string(doc), -1)); n != 84 {
+		t.Errorf("%d points are listed, want 84", n)
 	}
 }

@@ -50,6 +50,12 @@ type FlashConfig struct {
 	// ChecksumOnly offers neither, as part of the deployed peers do: for tests
 	// and measurements.
 	ChecksumOnly bool
+	// Sign, if not nil, is the password that signs our keying.
+	Sign *Password
+	// Passwords are those that far ends may sign theirs with. A wrong one
+	// refuses the session, and with RequirePassword so does none.
+	Passwords       []Password
+	RequirePassword bool
 	// HMACSize is the length of an HMAC in bytes, 4 to 32; 0 means 16.
 	HMACSize int
 	// Entropy gives the bytes of the certificate's secrets.
@@ -286,13 +292,18 @@ func (f *Flash) chooseGroup(far *certificate) (uint64, error) {
 // Component implements rtmfp.InitiatorKeying.
 func (k *initiator) Component() []byte { return k.mine.raw }
 
-// AppendSignature implements rtmfp.InitiatorKeying: there is nothing to sign
-// with, and that is what the letter says.
-func (k *initiator) AppendSignature(b, _ []byte) []byte { return append(b, 'X') }
+// AppendSignature implements rtmfp.InitiatorKeying.
+func (k *initiator) AppendSignature(b, parameters []byte) []byte {
+	return appendSignature(b, parameters, k.f.config.Sign)
+}
 
 // Finish implements rtmfp.InitiatorKeying.
-func (k *initiator) Finish(raw, _, _ []byte) func() (rtmfp.Keys, error) {
+func (k *initiator) Finish(raw, signed, signature []byte) func() (rtmfp.Keys, error) {
 	return func() (rtmfp.Keys, error) {
+		covered := append(append([]byte(nil), signed...), k.mine.raw...)
+		if err := verifySignature(signature, covered, k.f.config.Passwords, k.f.config.RequirePassword); err != nil {
+			return rtmfp.Keys{}, err
+		}
 		theirs, err := parseComponent(raw)
 		if err != nil {
 			return rtmfp.Keys{}, err
@@ -320,6 +331,9 @@ func (f *Flash) Respond(r rtmfp.Request, entropy io.Reader) func() (rtmfp.Respon
 		return func() (rtmfp.Response, error) { return rtmfp.Response{}, err }
 	}
 	return func() (rtmfp.Response, error) {
+		if err := verifySignature(r.Signature, r.Signed, f.config.Passwords, f.config.RequirePassword); err != nil {
+			return rtmfp.Response{}, err
+		}
 		c, err := parseCertificate(r.Far.Certificate)
 		if err != nil {
 			return rtmfp.Response{}, err
@@ -339,7 +353,9 @@ func (f *Flash) Respond(r rtmfp.Request, entropy io.Reader) func() (rtmfp.Respon
 		if !ok || public == nil {
 			return rtmfp.Response{}, errBadComponent
 		}
-		return f.respond(g, public, &theirs, random)
+		response, err := f.respond(g, public, &theirs, random)
+		response.Signature = appendSignature(nil, responderPortion(uint32(r.SessionID), response.Component, r.Component), f.config.Sign)
+		return response, err
 	}
 }
 
@@ -377,7 +393,7 @@ func (f *Flash) respond(g group, public []byte, theirs *component, random []byte
 		return rtmfp.Response{}, err
 	}
 	keys, err := f.derive(secret, &mine, theirs)
-	return rtmfp.Response{Component: b, Signature: []byte{'X'}, Keys: keys}, err
+	return rtmfp.Response{Component: b, Keys: keys}, err
 }
 
 // answer returns our flags to the initiator's: everything to one that asks or
@@ -434,7 +450,7 @@ func (f *Flash) derive(secret []byte, mine, theirs *component) (rtmfp.Keys, erro
 
 // isOld reports whether a component is of the old family of peers: as
 // initiators they offer an HMAC of 10 bytes, as responders none at all.
-func (c *component) isOld() bool { return c.hmac == 0 || c.hmac == flagOnRequest && c.hmacSize == 10 }
+func (c *component) isOld() bool { return c.hmac == 0 || c.boasts() }
 
 // expand makes as many bytes as are needed of a secret.
 func expand(secret []byte) io.Reader {
