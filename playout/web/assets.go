@@ -89,7 +89,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, name string) {
 		policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 			"media-src 'self' blob:; worker-src blob:; base-uri 'none'; form-action 'none'"
 		if name != "player.html" { // the player may be put into other pages
-			policy += "; frame-ancestors 'none'"
+			policy += "; frame-src 'self'; frame-ancestors 'none'"
 		}
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("Referrer-Policy", "no-referrer")

@@ -71,6 +71,16 @@ function card(s, now) {
   return item;
 }
 
+// play shows the first stream that is on air in a player of its own; it stays
+// as long as that stream is there.
+let playing = null;
+function play(stream) {
+  if (playing || !stream) return;
+  playing = stream.name;
+  $('player').replaceChildren(element('iframe', { src: stream.urls.page + '?embed', title: 'Player of ' + stream.name, allow: 'autoplay; fullscreen' }));
+  $('player').hidden = false;
+}
+
 function show(node, page) {
   $('node').textContent = node.version + ' · up ' + age(node.started);
   $('listeners').textContent = Object.entries(node.listeners || {}).map(([k, v]) => k + ' ' + v).join(' · ');
@@ -79,6 +89,7 @@ function show(node, page) {
   const focused = document.activeElement && document.activeElement.href;
   $('streams').replaceChildren(...page.items.map((s) => card(s, now)));
   if (focused) [...$('streams').querySelectorAll('a')].find((a) => a.href === focused)?.focus();
+  play(page.items.find((s) => s.state === 'live'));
   const live = page.items.filter((s) => s.state === 'live').length;
   const text = page.itemCount === 0 ? '' : live + ' of ' + page.itemCount + (page.itemCount === 1 ? ' stream' : ' streams') + ' on air';
   if ($('summary').textContent !== text) $('summary').textContent = text;

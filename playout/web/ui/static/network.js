@@ -125,8 +125,8 @@
       base = upper;
     }
     layers.push(svg('polyline', { points: history.map((p, i) => `${x(i).toFixed(1)},${y(p.sent).toFixed(1)}`).join(' '), class: 'sent' }));
-    layers.push(svg('text', { x: 2, y: 11, class: 'scale' }, mega(top)));
     get('rates').replaceChildren(...layers);
+    get('rates-top').textContent = mega(top);
     const now = history[history.length - 1];
     const words = now ? kinds.filter(([k]) => now[k] > 0).map(([k, name]) => `${name} ${mega(now[k])}`).concat(`sent to peers ${mega(now.sent)}`).join(', ') : 'measuring…';
     get('rates').setAttribute('aria-label', words);

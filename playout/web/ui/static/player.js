@@ -7,6 +7,7 @@
 const $ = (id) => document.getElementById(id);
 const video = $('video');
 const query = new URLSearchParams(location.search);
+if (query.has('embed')) document.body.classList.add('embed'); // the picture alone, for other pages
 const source = new URL('index.m3u8', location.href).href;
 const name = decodeURIComponent(location.pathname.replace(/^\/|\/$/g, ''));
 
