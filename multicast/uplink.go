@@ -82,6 +82,8 @@ type Packet struct {
 	owner *uplinkOwner
 	id    fragmenter.ID
 	media reliability.Class
+	// pulled is set for answers to pulls.
+	pulled bool
 }
 
 // Uplink is a node's one upload queue, shared by the engines of all its
@@ -127,6 +129,9 @@ type UplinkStats struct {
 type uplinkOwner struct {
 	key   StreamKey
 	drops DropCounts
+	// What went out to children, and to those who pulled it.
+	pushed, pushedBytes, pulled, pulledBytes uint64
+	sent                                     rateMeter
 	// committed is the stream's part of Uplink.committed.
 	committed float64
 }
@@ -186,7 +191,7 @@ func (u *Uplink) Push(now reliability.Time, p Packet) {
 	}
 	e := entry{
 		port: p.port, owner: p.owner, data: p.Data, deadline: p.Deadline,
-		id: p.id, value: p.Value, flow: p.Flow, class: p.Class, media: p.media,
+		id: p.id, value: p.Value, flow: p.Flow, class: p.Class, media: p.media, pulled: p.pulled,
 	}
 	if u.count >= uplinkPackets && !u.makeRoom(p.Class) {
 		u.stats.Overflowed++
@@ -336,12 +341,25 @@ func (u *Uplink) emit(e entry) Packet {
 	e.port.count--
 	e.port.sent += size
 	e.port.interval += size
+	e.owner.count(&e)
 	p := Packet{
 		Peer: e.port.peer, Key: e.owner.key, Flow: e.flow, Class: e.class, Data: e.data,
 		Deadline: e.deadline, Value: e.value, port: e.port, owner: e.owner, id: e.id, media: e.media,
 	}
 	u.release(e.port)
 	return p
+}
+
+// count counts a fragment that goes out.
+func (o *uplinkOwner) count(e *entry) {
+	o.sent.add(len(e.data))
+	if e.pulled {
+		o.pulled++
+		o.pulledBytes += uint64(len(e.data))
+	} else {
+		o.pushed++
+		o.pushedBytes += uint64(len(e.data))
+	}
 }
 
 // forget takes an entry that will not be sent out of the books.

@@ -218,6 +218,7 @@ type entry struct {
 	flow     overlay.Flow
 	class    uint8
 	media    reliability.Class
+	pulled   bool
 }
 
 func (e *entry) size() int { return len(e.data) + packetOverhead }

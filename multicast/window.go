@@ -3,6 +3,7 @@ package multicast
 import (
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/ringcast/ringcast/fragmenter"
 	"github.com/ringcast/ringcast/multicast/wire"
@@ -57,6 +58,9 @@ type WindowParams struct {
 	// MaxBytes bounds the fragments' own memory: the oldest go first. 256 KiB
 	// to 128 MiB.
 	MaxBytes int
+	// Shared tells that the bytes given to Insert are never written again and
+	// may be kept: the window then copies nothing, and MaxBytes bounds nothing.
+	Shared bool
 }
 
 // DefaultWindowParams returns settings for streams of up to 20 Mbit/s.
@@ -88,11 +92,12 @@ const (
 
 // windowEntry is what a Window keeps of one number.
 type windowEntry struct {
-	known  uint32 // when it first became known, in ms modulo 2^32
+	known  millis // when it first became known
 	slab   uint16 // number of the slab, modulo 2^16
 	offset uint16
 	length uint16
 	source Source
+	mark   mark // what the engine notes
 }
 
 // Window keeps the fragments of one stream for the time that they are sought
@@ -122,6 +127,8 @@ type Window struct {
 
 	newest [fragmenter.SliceCount]fragmenter.ID
 	slabs  slabs
+	// shared points to the fragments of params.Shared, in a ring like entries.
+	shared []*byte
 	stats  WindowStats
 }
 
@@ -141,7 +148,11 @@ func NewWindow(p WindowParams) *Window {
 	if err := p.Validate(); err != nil {
 		panic(err)
 	}
-	return &Window{params: p, entries: make([]windowEntry, minWindowSpan), held: make([]uint64, minWindowSpan/64), floor: 1}
+	w := &Window{params: p, entries: make([]windowEntry, minWindowSpan), held: make([]uint64, minWindowSpan/64), floor: 1}
+	if p.Shared {
+		w.shared = make([]*byte, minWindowSpan)
+	}
+	return w
 }
 
 var (
@@ -163,13 +174,17 @@ func (w *Window) Len() int { return w.count }
 // MemoryBytes returns how much memory is kept for fragments.
 func (w *Window) MemoryBytes() int { return w.slabs.bytes }
 
-// Insert keeps a copy of a fragment in the form that it has on the wire.
+// Insert keeps a copy of a fragment in the form that it has on the wire, or with
+// WindowParams.Shared the bytes themselves.
 func (w *Window) Insert(now reliability.Time, id fragmenter.ID, b []byte, from Source) InsertResult {
 	if result := w.admit(now, id, len(b), from); result != Inserted {
 		return result
 	}
-	data := w.place(id, len(b), from)
-	copy(data, b)
+	if w.shared != nil {
+		w.share(id, b, from)
+	} else {
+		copy(w.place(id, len(b), from), b)
+	}
 	return Inserted
 }
 
@@ -180,7 +195,11 @@ func (w *Window) InsertFragment(now reliability.Time, f *fragmenter.Fragment) In
 	if result := w.admit(now, f.ID, length, SourceLocal); result != Inserted {
 		return result
 	}
-	fragmenter.AppendFragment(w.place(f.ID, length, SourceLocal)[:0], f)
+	if w.shared != nil {
+		w.share(f.ID, fragmenter.AppendFragment(make([]byte, 0, length), f), SourceLocal)
+	} else {
+		fragmenter.AppendFragment(w.place(f.ID, length, SourceLocal)[:0], f)
+	}
 	return Inserted
 }
 
@@ -212,6 +231,19 @@ func (w *Window) place(id fragmenter.ID, length int, from Source) []byte {
 	e := w.at(id)
 	var data []byte
 	data, e.slab, e.offset = w.slabs.room(w.now, id, length, w.params.Duration)
+	w.note(id, length, from)
+	return data
+}
+
+// share keeps the bytes of a fragment that was admitted.
+func (w *Window) share(id fragmenter.ID, b []byte, from Source) {
+	w.shared[id&fragmenter.ID(len(w.shared)-1)] = unsafe.SliceData(b)
+	w.note(id, len(b), from)
+}
+
+// note enters a fragment in the books.
+func (w *Window) note(id fragmenter.ID, length int, from Source) {
+	e := w.at(id)
 	e.length, e.source = uint16(length), from
 	w.held[w.word(id)] |= 1 << (id & 63)
 	w.count++
@@ -219,7 +251,6 @@ func (w *Window) place(id fragmenter.ID, length int, from Source) []byte {
 	*s = max(*s, id)
 	w.stats.Fragments[from]++
 	w.stats.Bytes[from] += uint64(length)
-	return data
 }
 
 // Know tells that numbers up to id exist, as a map or a later fragment shows.
@@ -238,9 +269,9 @@ func (w *Window) Know(now reliability.Time, id fragmenter.ID) bool {
 	if !w.reach(min(w.base, id), max(w.known, id)) {
 		return false
 	}
-	ms := wrapped(w.now)
+	ms := millisOf(w.now)
 	for ; w.known < id; w.known++ {
-		w.at(w.known + 1).known = ms
+		*w.at(w.known + 1) = windowEntry{known: ms}
 	}
 	if id < w.base {
 		if w.live == w.base {
@@ -248,15 +279,11 @@ func (w *Window) Know(now reliability.Time, id fragmenter.ID) bool {
 		}
 		ms = w.at(w.base).known
 		for ; w.base > id; w.base-- {
-			w.at(w.base - 1).known = ms
+			*w.at(w.base - 1) = windowEntry{known: ms}
 		}
 	}
 	return true
 }
-
-// wrapped returns a time in milliseconds modulo 2^32, which tells all ages below
-// 49 days.
-func wrapped(t reliability.Time) uint32 { return uint32(t / reliability.Time(time.Millisecond)) }
 
 // reach makes room for the numbers low to high.
 func (w *Window) reach(low, high fragmenter.ID) bool {
@@ -277,23 +304,30 @@ func (w *Window) reach(low, high fragmenter.ID) bool {
 		*w.at(id) = old[i]
 		w.held[w.word(id)] |= oldHeld[i/64] & (1 << (i & 63))
 	}
+	if w.shared != nil {
+		old := w.shared
+		w.shared = make([]*byte, size)
+		for id := w.base; id <= w.known; id++ {
+			w.shared[id&fragmenter.ID(size-1)] = old[id&fragmenter.ID(len(old)-1)]
+		}
+	}
 	return true
 }
 
 // Expire drops what has left window and margin and moves Live.
 func (w *Window) Expire(now reliability.Time) {
 	w.now = max(w.now, now)
-	ms := wrapped(w.now)
-	kept := uint32((w.params.Duration + w.params.Margin) / time.Millisecond)
+	ms := millisOf(w.now)
+	kept := int((w.params.Duration + w.params.Margin) / time.Millisecond)
 	id := w.base
-	for id <= w.known && ms-w.at(id).known >= kept {
+	for id <= w.known && ms.after(w.at(id).known) >= kept {
 		id++
 	}
 	if id > w.base {
 		w.trim(id)
 	}
-	sought := uint32(w.params.Duration / time.Millisecond)
-	for w.live <= w.known && ms-w.at(w.live).known >= sought {
+	sought := int(w.params.Duration / time.Millisecond)
+	for w.live <= w.known && ms.after(w.at(w.live).known) >= sought {
 		w.live++
 	}
 }
@@ -364,6 +398,9 @@ func (w *Window) Fragment(id fragmenter.ID) ([]byte, bool) {
 		return nil, false
 	}
 	e := w.at(id)
+	if w.shared != nil {
+		return unsafe.Slice(w.shared[id&fragmenter.ID(len(w.shared)-1)], e.length), true
+	}
 	return w.slabs.slice(e.slab, e.offset, e.length), true
 }
 
@@ -373,7 +410,7 @@ func (w *Window) SourceOf(id fragmenter.ID) Source { return w.at(id).source }
 // KnownAt returns when the number first became known, to the millisecond, for
 // a number from Oldest to Known.
 func (w *Window) KnownAt(id fragmenter.ID) reliability.Time {
-	ago := wrapped(w.now) - w.at(id).known
+	ago := millisOf(w.now) - w.at(id).known
 	return w.now.Add(-time.Duration(ago) * time.Millisecond)
 }
 

@@ -126,6 +126,7 @@ func (h told) RunStart(id, floor fragmenter.ID) fragmenter.ID { return max(h.run
 func FuzzParseStatus(f *testing.F) {
 	f.Add(AppendStatus(nil, Status{Slots: 3, Leaf: true, KeyFrame: 7}, hold(1, 4, 5, 9, 12, 13), 1000))
 	f.Add(AppendStatus(nil, Status{}, hold(1), 1000))
+	f.Add(AppendStatus(nil, Status{HasClock: true, Stratum: 2, Clock: 77_000}, hold(1, 4, 5), 1000))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, m, err := ParseStatus(b)
 		if err != nil {

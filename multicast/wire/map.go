@@ -84,6 +84,10 @@ func (m Map) Has(id fragmenter.ID) bool {
 	return k < fragmenter.ID(len(m.bits)*8) && m.bits[k/8]&(1<<(k%8)) != 0
 }
 
+// AppendBits appends the map's bits as they are on the wire, for one who keeps
+// them.
+func (m Map) AppendBits(b []byte) []byte { return append(b, m.bits...) }
+
 // Oldest returns the lowest number that the map can tell of.
 func (m Map) Oldest() fragmenter.ID {
 	n := fragmenter.ID(len(m.bits) * 8)

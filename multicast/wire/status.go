@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/ringcast/ringcast/fragmenter"
@@ -55,7 +56,7 @@ func (v Value) Float() float64 { return float64(v) / 4 }
 // well it could feed others, and what it holds.
 //
 //	u8  type 60
-//	vlu flags: bit 0 leaf, bit 1 publisher
+//	vlu flags: bit 0 leaf, bit 1 publisher, bit 2 clock
 //	vlu slots, vlu used
 //	vlu queue time, ms
 //	vlu first fragment of the newest key frame, 0 for none
@@ -63,6 +64,7 @@ func (v Value) Float() float64 { return float64(v) / 4 }
 //	u8  lag[8]
 //	u8  free: bit i for slice i
 //	u8  lowestChild[8]
+//	u8  stratum, u32 clock   only with bit 2 of flags
 //	    run map
 type Status struct {
 	// Leaf is set by a node that relays nothing, Publisher by the source.
@@ -81,11 +83,19 @@ type Status struct {
 	Free uint8
 	// LowestChild is the lowest value of the children in each slice.
 	LowestChild [fragmenter.SliceCount]Value
+	// HasClock is set if the sender knows the publisher's clock: Clock is the
+	// timestamp, in milliseconds, that a message would have that is published
+	// as the status is sent. Stratum is over how many nodes it was handed on,
+	// 0 at the publisher.
+	HasClock bool
+	Stratum  uint8
+	Clock    uint32
 }
 
 const (
 	statusLeaf      = 1 << 0
 	statusPublisher = 1 << 1
+	statusClock     = 1 << 2
 
 	// Bounds on the numbers of a status.
 	maxSlots        = 1 << 20
@@ -95,7 +105,7 @@ const (
 
 // AppendStatus appends a status with a run map of h. The map is cut off at its
 // old end when the message would exceed limit bytes or MaxRuns runs; the head,
-// at most 60 bytes, is never cut.
+// at most 65 bytes, is never cut.
 func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	start := len(b)
 	flags := byte(0)
@@ -104,6 +114,9 @@ func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	}
 	if s.Publisher {
 		flags |= statusPublisher
+	}
+	if s.HasClock {
+		flags |= statusClock
 	}
 	b = append(b, TypeStatus, flags)
 	b = vlu.Append(b, uint64(min(max(s.Slots, 0), maxSlots)))
@@ -117,6 +130,9 @@ func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	b = append(b, s.Free)
 	for _, v := range s.LowestChild {
 		b = append(b, byte(v))
+	}
+	if s.HasClock {
+		b = binary.BigEndian.AppendUint32(append(b, s.Stratum), s.Clock)
 	}
 	return appendRunMap(b, h, limit-(len(b)-start))
 }
@@ -137,6 +153,9 @@ func ParseStatus(b []byte) (Status, RunMap, error) {
 	s.Free = r.byte()
 	for i := range s.LowestChild {
 		s.LowestChild[i] = Value(r.byte())
+	}
+	if s.HasClock = flags&statusClock != 0; s.HasClock {
+		s.Stratum, s.Clock = r.byte(), r.uint32()
 	}
 	m := r.runMap()
 	if r.err != nil {

@@ -39,6 +39,7 @@ func TestStatus(t *testing.T) {
 	h := holdRange(285, 300)
 	h.without(299)
 	h.without(290)
+	timed := Status{Slots: 1, HasClock: true, Stratum: 3, Clock: 0x01020304}
 	for _, c := range []struct {
 		name string
 		s    Status
@@ -47,6 +48,7 @@ func TestStatus(t *testing.T) {
 		runs string
 	}{
 		{"all fields", full, h, "60 03 42 0c 28 8222 19 00010203 0405feff 81 ff000102 03040506 | 822c 0f 00 01 08 01 05", "+300..300 -299..299 +291..298 -290..290 +285..289 "},
+		{"with a clock", timed, hold(1, 1), "60 04 01 00 00 00 00 0000000000000000 00 0000000000000000 03 01020304 | 01 00", "+1..1 "},
 		{"nothing held", Status{}, hold(1), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 00 00", ""},
 		{"one held", Status{}, hold(1, 1), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 01 00", "+1..1 "},
 		{"all held", Status{}, holdRange(1, 10), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 0a 09 09", "+1..10 "},
@@ -111,7 +113,7 @@ func TestStatusIsCutToItsLimit(t *testing.T) {
 				h.held[id] = true
 			}
 		}
-		limit := 60 + rng.IntN(300)
+		limit := 65 + rng.IntN(300)
 		b := AppendStatus(nil, Status{Slots: 3}, h, limit)
 		if len(b) > limit {
 			t.Fatalf("%d bytes with a limit of %d", len(b), limit)

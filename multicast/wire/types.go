@@ -162,6 +162,14 @@ func (r *reader) byte() byte {
 	return c
 }
 
+func (r *reader) uint32() uint32 {
+	v := uint32(0)
+	for range 4 {
+		v = v<<8 | uint32(r.byte())
+	}
+	return v
+}
+
 func (r *reader) slice() uint8 {
 	s := r.byte()
 	if s >= fragmenter.SliceCount {

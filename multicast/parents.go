@@ -1,0 +1,362 @@
+package multicast
+
+import (
+	"github.com/ringcast/ringcast/fragmenter"
+	"github.com/ringcast/ringcast/multicast/wire"
+	"github.com/ringcast/ringcast/overlay"
+)
+
+// Times of the search for parents, in milliseconds.
+const (
+	improvePeriod = 1500
+	improveSettle = 2000 // no search for a better parent after a change
+	refusedTime   = 2000 // a neighbor that refused is not asked again
+	leafTime      = 10_000
+	askSlack      = 500 // for an answer, beyond two round trips
+	seekPause     = 150 // before the next look for candidates when there are none
+	partialPause  = 600 // likewise, while there is a partial parent
+	// hopCost is what a hop costs beside the path: receiving and sending.
+	hopCost = 3
+	// displaceCost is what it costs to be taken in a leaf's place.
+	displaceCost = 10
+	// fullCost and fullSpread make a neighbor without a free slot a last
+	// resort: its status may be old.
+	fullCost, fullSpread = 300, 200
+	relayedCost          = 40 // of a link through a third node
+	urgentSpread         = 20
+	// gainFactor and gainMin are how much better another parent must be.
+	gainFactor, gainMin = 0.93, 30
+	// partialAfter is after how many refusals or milliseconds without a parent
+	// what is left over is asked for.
+	partialAfterRefusals, partialAfter = 10, 3000
+)
+
+// needsParent reports whether the slice has no parent that will last.
+func (sl *slice) needsParent() bool { return sl.parent == none || sl.stop != 0 || sl.partial }
+
+// seek looks for parents where they are missing, and now and then for better
+// ones.
+func (s *stream) seek() {
+	now := s.e.ms
+	for c := range s.slices {
+		sl := &s.slices[c]
+		if sl.asked != none && now.after(sl.askedUntil) > 0 {
+			s.refusedBy(c, sl.asked, refusedTime)
+		}
+		if sl.stop != 0 && s.hasStopped(sl) {
+			s.loseParent(c)
+		}
+		if sl.native || sl.asked != none || !sl.needsParent() || now.after(sl.tryAt) < 0 {
+			continue
+		}
+		s.seekUrgent(c)
+	}
+	if now.after(s.improveAt) >= 0 {
+		s.improveAt = now + millis(improvePeriod/2+s.e.config.Rand.IntN(improvePeriod))
+		s.seekBetter()
+	}
+}
+
+// hasStopped reports whether a parent that is leaving has pushed the last of
+// what it promised, or should have by now.
+func (s *stream) hasStopped(sl *slice) bool {
+	return sl.last+fragmenter.SliceCount >= sl.stop || s.win.known >= sl.stop+s.rates.idsIn(600)
+}
+
+// seekUrgent asks the best neighbor to become the parent of a slice that has
+// none, or none that will last.
+func (s *stream) seekUrgent(c int) {
+	sl := &s.slices[c]
+	best, _ := s.bestParent(c, true)
+	if best == none {
+		sl.tryAt = s.e.ms + seekPause + millis(s.e.config.Rand.IntN(100))
+		if sl.parent == none {
+			s.lastResort(c)
+		}
+		return
+	}
+	if sl.partial && sl.stop == 0 {
+		sl.tryAt = s.e.ms + partialPause + millis(s.e.config.Rand.IntN(partialPause))
+	}
+	s.ask(c, best, true)
+}
+
+// seekBetter looks for a quicker parent of one slice: half of the time one that
+// we relay, else the slowest of three.
+func (s *stream) seekBetter() {
+	random := s.e.config.Rand
+	c := random.IntN(sliceCount)
+	if s.slots.relays != 0 && random.IntN(2) == 0 {
+		for s.slots.relays&(1<<c) == 0 {
+			c = (c + 1) % sliceCount
+		}
+	} else {
+		for range 2 {
+			if other := random.IntN(sliceCount); s.slices[other].lag > s.slices[c].lag {
+				c = other
+			}
+		}
+	}
+	sl := &s.slices[c]
+	if sl.native || sl.asked != none || sl.needsParent() || s.e.ms.after(sl.changed) < improveSettle {
+		return
+	}
+	if p := &s.peers[sl.parent]; p.is(peerPublisher) || !p.is(peerExt) {
+		return // the source chooses its children itself; see plain.go for the other
+	}
+	lag, known := s.lagOf(c)
+	if !known {
+		return
+	}
+	best, estimate := s.bestParent(c, false)
+	if best == none || estimate >= gainFactor*lag-gainMin {
+		return
+	}
+	s.ask(c, best, false)
+}
+
+// bestParent returns the neighbor by which the slice would come soonest, and
+// its estimated lag.
+func (s *stream) bestParent(c int, urgent bool) (best int16, lag float32) {
+	best = none
+	random := s.e.config.Rand
+	value := s.slots.value(c)
+	for i := range s.peers {
+		p := &s.peers[i]
+		if !s.isCandidate(p, int16(i), c) {
+			continue
+		}
+		estimate, known := p.lagOf(c)
+		if !known {
+			continue
+		}
+		n := s.e.neighbors[i]
+		estimate += n.oneWay() + hopCost + float32(p.queue)/2
+		if n.relayed {
+			estimate += relayedCost
+		}
+		if p.free&(1<<c) == 0 {
+			switch {
+			case value > displaceFactor*worth(p.lowest[c])+displaceMargin:
+				estimate += displaceCost
+			case !urgent:
+				continue
+			default:
+				estimate += fullCost + random.Float32()*fullSpread
+			}
+		}
+		if urgent {
+			estimate += random.Float32() * urgentSpread
+		}
+		if best == none || estimate < lag {
+			best, lag = int16(i), estimate
+		}
+	}
+	return best, lag
+}
+
+// isCandidate reports whether a neighbor may be asked for a slice.
+func (s *stream) isCandidate(p *peer, index int16, c int) bool {
+	return p.flags&(peerIn|peerOut|peerExt|peerPublisher|peerLeaf) == peerIn|peerOut|peerExt &&
+		p.slots > 0 && p.feeds&(1<<c) == 0 && s.slices[c].parent != index &&
+		!p.refused[c].isAhead(s.e.ms) && !s.e.neighbors[index].suspect.isAhead(s.e.ms)
+}
+
+// ask requests a slice from a neighbor.
+func (s *stream) ask(c int, index int16, urgent bool) {
+	sl, n := &s.slices[c], s.e.neighbors[index]
+	sl.asked, sl.askedStart = index, s.startFor(sl, n)
+	sl.askedUntil = s.e.ms + millis(2*n.rtt) + askSlack
+	partial := urgent && sl.parent == none &&
+		(sl.refusals >= partialAfterRefusals || s.e.ms.after(sl.orphan) > partialAfter)
+	s.sendExt(n, wire.AppendRequest(s.e.arena.begin(), wire.Request{
+		Slice: uint8(c), Start: sl.askedStart, Value: s.slots.wireValue(c), Urgent: urgent, PartialOK: partial,
+	}))
+}
+
+// startFor returns from where on a new parent has to push: after what has come,
+// or behind what the old parent will have pushed by then.
+func (s *stream) startFor(sl *slice, n *neighbor) fragmenter.ID {
+	next := sl.last + fragmenter.SliceCount
+	if sl.last == 0 {
+		next = s.win.known + 1 + s.rates.idsIn(n.rtt)
+	}
+	if sl.parent == none {
+		return max(next, s.win.live, 1)
+	}
+	old := s.e.neighbors[sl.parent]
+	start := s.win.known + s.rates.idsIn(3*n.oneWay()+old.oneWay()) + 4
+	if sl.stop != 0 {
+		start = max(min(start, sl.stop), next)
+	}
+	return start
+}
+
+// lagOf returns how long after the publisher we get a slice, in milliseconds.
+func (s *stream) lagOf(c int) (float32, bool) {
+	sl := &s.slices[c]
+	return sl.delay, s.clock.valid && sl.delaySamples > 0
+}
+
+// handleAccept takes a neighbor's promise to push a slice.
+func (s *stream) handleAccept(n *neighbor, m *wire.Accept) {
+	c := int(m.Slice)
+	sl, p := &s.slices[c], &s.peers[n.index]
+	asked := sl.asked == n.index
+	if asked {
+		sl.asked = none
+	}
+	tags := chain(n.tag, &m.Ancestors)
+	switch {
+	case !s.active || s.publishing || sl.native:
+		s.stopPushing(n, c, 0)
+	case tags.Contains(s.e.tag):
+		p.refused[c] = s.e.ms + refusedTime
+		s.stopPushing(n, c, 0)
+		if sl.parent == n.index {
+			s.loseParent(c)
+		}
+	case sl.parent == n.index:
+		sl.partial, sl.stop = m.Partial, 0
+		s.setTags(c, &tags)
+	case asked || sl.parent == none || p.is(peerPublisher):
+		s.adopt(c, n, m.Start, m.Partial)
+		s.setTags(c, &tags)
+	default:
+		s.stopPushing(n, c, 0) // it answered too late
+	}
+}
+
+// adopt makes a neighbor the parent of a slice from a fragment on.
+func (s *stream) adopt(c int, n *neighbor, start fragmenter.ID, partial bool) {
+	sl := &s.slices[c]
+	if old := sl.parent; old != none && old != n.index {
+		s.stopPushing(s.e.neighbors[old], c, start)
+		s.peers[old].owns &^= 1 << c
+	}
+	sl.former, sl.parent = sl.parent, n.index
+	s.peers[n.index].owns |= 1 << c
+	sl.handover, sl.stop, sl.partial = start, 0, partial
+	sl.refusals, sl.orphan, sl.samples, sl.tryAt = 0, 0, 0, 0
+	sl.delaySamples = min(sl.delaySamples, 1)
+	sl.newest = [orderCount]fragmenter.ID{}
+	sl.changed = s.e.ms
+	s.counts.parentChanges++
+	if s.peers[n.index].is(peerPublisher) {
+		s.slots.prefer(s.e, c)
+	}
+}
+
+// loseParent notes that a slice has no parent any more.
+func (s *stream) loseParent(c int) {
+	sl := &s.slices[c]
+	if sl.parent == none {
+		return
+	}
+	s.peers[sl.parent].owns &^= 1 << c
+	sl.parent, sl.former = none, sl.parent
+	sl.stop, sl.partial, sl.tryAt = 0, false, 0
+	sl.orphan = s.e.ms
+}
+
+// handleRefuse takes a neighbor's no.
+func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
+	c := int(m.Slice)
+	if s.slices[c].asked != n.index {
+		return
+	}
+	pause := refusedTime
+	switch m.Reason {
+	case wire.RefuseLeaf, wire.RefusePolicy:
+		pause = leafTime
+	case wire.RefuseFull:
+		s.peers[n.index].free &^= 1 << c
+	}
+	s.refusedBy(c, n.index, millis(pause))
+	if s.slices[c].needsParent() && s.active {
+		s.seekUrgent(c)
+	}
+}
+
+// refusedBy ends a request that was refused or not answered.
+func (s *stream) refusedBy(c int, index int16, pause millis) {
+	sl := &s.slices[c]
+	sl.asked = none
+	sl.refusals = min(sl.refusals+1, 200)
+	s.peers[index].refused[c] = s.e.ms + pause
+	s.counts.refusals++
+}
+
+// handleEvict is told that a parent will push no more than what lies below a
+// fragment.
+func (s *stream) handleEvict(n *neighbor, m wire.Evict) {
+	c := int(m.Slice)
+	sl := &s.slices[c]
+	if sl.parent != n.index || !s.active {
+		return
+	}
+	sl.stop = max(m.Stop, 1)
+	s.peers[n.index].refused[c] = s.e.ms + refusedTime
+	s.peers[n.index].free &^= 1 << c
+	sl.tryAt = 0
+	if sl.asked == none {
+		s.seekUrgent(c)
+	}
+}
+
+// handleAncestors is told that the chain above a parent has changed.
+func (s *stream) handleAncestors(n *neighbor, m *wire.Ancestors) {
+	c := int(m.Slice)
+	if s.slices[c].parent != n.index || !s.active {
+		return
+	}
+	tags := chain(n.tag, &m.Tags)
+	if tags.Contains(s.e.tag) {
+		// We are above ourselves: nothing would ever come this way.
+		s.peers[n.index].refused[c] = s.e.ms + refusedTime
+		s.stopPushing(n, c, 0)
+		s.loseParent(c)
+		s.seekUrgent(c)
+		return
+	}
+	s.setTags(c, &tags)
+}
+
+// chain returns the ancestors of a child of a node.
+func chain(first wire.Tag, above *wire.Tags) wire.Tags {
+	var tags wire.Tags
+	tags.Add(first)
+	for i := range above.Len() {
+		tags.Add(above.At(i))
+	}
+	return tags
+}
+
+// setTags takes over the chain above us and tells the children.
+func (s *stream) setTags(c int, tags *wire.Tags) {
+	sl := &s.slices[c]
+	if sl.tags == *tags {
+		return
+	}
+	sl.tags = *tags
+	for i := range sl.children {
+		if ch := &sl.children[i]; !ch.plain {
+			s.sendExt(s.e.neighbors[ch.index], wire.AppendAncestors(s.e.arena.begin(), &wire.Ancestors{Slice: uint8(c), Tags: sl.tags}))
+		}
+	}
+}
+
+// stopPushing tells a neighbor to push a slice only up to a fragment, or with 0
+// no more at all.
+func (s *stream) stopPushing(n *neighbor, c int, stop fragmenter.ID) {
+	if !n.ext {
+		s.dropMaskBit(n, c)
+		return
+	}
+	s.sendExt(n, wire.AppendStop(s.e.arena.begin(), wire.Stop{Slice: uint8(c), Stop: stop}))
+}
+
+// sendExt sends a message of the extension that was appended to the arena.
+func (s *stream) sendExt(n *neighbor, b []byte) {
+	s.send(n, overlay.FlowStreamExt, s.e.arena.end(b))
+}

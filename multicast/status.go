@@ -1,0 +1,151 @@
+package multicast
+
+import (
+	"time"
+
+	"github.com/ringcast/ringcast/multicast/wire"
+)
+
+const (
+	// statusLimit is the longest status in bytes; its map is cut at the old end.
+	statusLimit = 220
+	// leafStatus is how often a node that relays nothing sends one, in
+	// milliseconds: nobody asks it for anything.
+	leafStatus = 1000
+)
+
+// rotateStatus sends our state to the next neighbor in turn, when it is time.
+func (s *stream) rotateStatus() {
+	period := int(s.params.UpdatePeriod / time.Millisecond)
+	if s.slots.k == 0 && !s.publishing {
+		period = max(period, leafStatus)
+	}
+	if s.statusAt != 0 && s.e.ms.after(s.statusAt) < period {
+		return
+	}
+	for range s.peers {
+		s.statusNext = (s.statusNext + 1) % len(s.peers)
+		if p := &s.peers[s.statusNext]; p.takesPart() && p.is(peerExt) {
+			s.statusAt = s.e.ms
+			s.sendStatus(s.e.neighbors[s.statusNext])
+			return
+		}
+	}
+}
+
+// tellNews tells all neighbors soon after a node that has slots left gets its
+// first slices. In rotation they would hear of it seconds later, and a group
+// that starts would take that long for each level of its trees.
+func (s *stream) tellNews() {
+	if s.slots.k == 0 || s.used >= s.slots.k || s.e.ms.after(s.activeAt) > newsTime {
+		return
+	}
+	have := uint8(0)
+	for c := range s.slices {
+		if _, known := s.lagOf(c); known && s.slices[c].parent != none {
+			have |= 1 << c
+		}
+	}
+	if have&^s.told == 0 || s.toldAt != 0 && s.e.ms.after(s.toldAt) < newsPause {
+		return
+	}
+	s.told, s.toldAt = have, s.e.ms
+	s.tellAll()
+}
+
+const (
+	newsTime  = 10_000 // ms after the beginning
+	newsPause = 400
+)
+
+// tellAll tells all neighbors how we stand, when that changes much.
+func (s *stream) tellAll() {
+	for i := range s.peers {
+		if p := &s.peers[i]; p.takesPart() && p.is(peerExt) {
+			s.sendStatus(s.e.neighbors[i])
+		}
+	}
+}
+
+// sendStatus tells a neighbor how we stand.
+func (s *stream) sendStatus(n *neighbor) {
+	if !s.peers[n.index].takesPart() {
+		return
+	}
+	var m wire.Status
+	s.fillStatus(&m)
+	s.sendExt(n, wire.AppendStatus(s.e.arena.begin(), m, s.win, statusLimit))
+}
+
+func (s *stream) fillStatus(m *wire.Status) {
+	m.Publisher = s.publishing
+	m.Leaf = s.slots.k == 0 && !s.publishing
+	m.Slots, m.Used = s.slots.k, s.used
+	m.Queue = s.e.config.Uplink.QueueTime(s.e.now)
+	if k := s.keyFrame; k.first != 0 && k.first >= s.win.live {
+		m.KeyFrame, m.KeyFragments = k.first, int(k.last-k.first)+1
+	}
+	if s.clock.valid {
+		m.HasClock, m.Stratum, m.Clock = true, s.clock.stratum, s.clock.at(s.e.ms)
+	}
+	for c := range s.slices {
+		sl := &s.slices[c]
+		m.Lag[c] = wire.LagUnknown
+		m.LowestChild[c] = wire.NoChild
+		if !m.Leaf {
+			if i := sl.lowestChild(); i >= 0 {
+				m.LowestChild[c] = min(sl.children[i].value, wire.NoChild-1)
+			}
+		}
+		if s.publishing {
+			m.Lag[c] = 0
+			continue
+		}
+		if sl.parent == none && !sl.native {
+			continue // nothing to offer
+		}
+		if lag, known := s.lagOf(c); known {
+			m.Lag[c] = wire.LagOf(time.Duration(lag) * time.Millisecond)
+		}
+		if s.hasFree(c, false) {
+			m.Free |= 1 << c
+		}
+	}
+}
+
+// handleStatus takes a neighbor's state.
+func (s *stream) handleStatus(n *neighbor, b []byte) {
+	m, held, err := wire.ParseStatus(b)
+	if err != nil {
+		s.counts.malformed++
+		return
+	}
+	p := &s.peers[n.index]
+	p.statusAt = s.e.ms
+	p.slots, p.used = uint16(min(m.Slots, maxSlots)), uint16(min(m.Used, maxSlots))
+	p.queue = uint16(min(m.Queue/time.Millisecond, 60_000))
+	p.free, p.lag, p.lowest = m.Free, m.Lag, m.LowestChild
+	p.flags &^= peerPublisher | peerLeaf
+	if m.Publisher {
+		p.flags |= peerPublisher
+	}
+	if m.Leaf {
+		p.flags |= peerLeaf
+	}
+	p.key, p.keyCount = m.KeyFrame, uint16(min(m.KeyFragments, 1<<12))
+	p.setRunMap(held)
+	if !s.active {
+		return
+	}
+	if s.publishing {
+		s.source.dirty = true
+		return
+	}
+	if m.HasClock {
+		s.clock.hear(s.e.ms, m.Stratum, m.Clock, n.oneWay())
+	}
+	if held.Last != 0 {
+		s.noteNewest(held.Last)
+		s.joinAt(p)
+	}
+}
