@@ -32,7 +32,7 @@ type model struct {
 
 func newModel(t testing.TB, order Order, rng *rand.Rand) *model {
 	m := &model{t: t, order: order, store: shelf{}, taken: map[ID]bool{}, lost: map[ID]bool{}}
-	m.r = NewReassembler(ReassemblerParams{order, 4096}, m.store)
+	m.r = NewReassembler(ReassemblerParams{Order: order, MaxSpan: 4096}, m.store)
 	f := New(Params{MinFragmentSize, 1})
 	for range 200 {
 		body := [][]byte{{0x17, 1}, {0x27, 1}, {0x37, 1}, {0xaf, 1}, {5}, {0x17, 0}}[rng.IntN(6)]

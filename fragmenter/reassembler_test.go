@@ -350,7 +350,7 @@ func TestStartAnywhere(t *testing.T) {
 
 func TestSpanIsBounded(t *testing.T) {
 	store := shelf{}
-	r := NewReassembler(ReassemblerParams{OrderStream, 1024}, store)
+	r := NewReassembler(ReassemblerParams{Order: OrderStream, MaxSpan: 1024}, store)
 	r.Start(10)
 	for id := ID(11); id < 20_000; id++ {
 		r.Insert(&Fragment{ID: id, Kind: KindWhole, Type: 8})

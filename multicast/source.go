@@ -41,7 +41,7 @@ const (
 	// hopSettle is how long the source waits for news of its first neighbors
 	// before it gives slices away, in milliseconds.
 	hopSettle = 250
-	hopGain  = 1.5
+	hopGain   = 1.5
 	// hopSpread makes slices go to different neighbors.
 	hopSpread = 0.15
 	// hopIdle is after what time a first hop that feeds nobody counts for little.

@@ -269,7 +269,7 @@ func (w *Window) Know(now reliability.Time, id fragmenter.ID) bool {
 	if !w.reach(min(w.base, id), max(w.known, id)) {
 		return false
 	}
-	ms := millisOf(w.now)
+	ms := wrapped(w.now)
 	for ; w.known < id; w.known++ {
 		*w.at(w.known + 1) = windowEntry{known: ms}
 	}
@@ -284,6 +284,9 @@ func (w *Window) Know(now reliability.Time, id fragmenter.ID) bool {
 	}
 	return true
 }
+
+// wrapped returns a time as ages are reckoned with, 0 included.
+func wrapped(t reliability.Time) millis { return millis(t / reliability.Time(time.Millisecond)) }
 
 // reach makes room for the numbers low to high.
 func (w *Window) reach(low, high fragmenter.ID) bool {
@@ -317,7 +320,7 @@ func (w *Window) reach(low, high fragmenter.ID) bool {
 // Expire drops what has left window and margin and moves Live.
 func (w *Window) Expire(now reliability.Time) {
 	w.now = max(w.now, now)
-	ms := millisOf(w.now)
+	ms := wrapped(w.now)
 	kept := int((w.params.Duration + w.params.Margin) / time.Millisecond)
 	id := w.base
 	for id <= w.known && ms.after(w.at(id).known) >= kept {
@@ -410,7 +413,7 @@ func (w *Window) SourceOf(id fragmenter.ID) Source { return w.at(id).source }
 // KnownAt returns when the number first became known, to the millisecond, for
 // a number from Oldest to Known.
 func (w *Window) KnownAt(id fragmenter.ID) reliability.Time {
-	ago := millisOf(w.now) - w.at(id).known
+	ago := wrapped(w.now) - w.at(id).known
 	return w.now.Add(-time.Duration(ago) * time.Millisecond)
 }
 
