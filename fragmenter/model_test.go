@@ -227,7 +227,7 @@ func FuzzReassembler(f *testing.F) {
 	f.Add(uint8(1), []byte{0x30, 1, 255, 0, 0x10, 2, 255, 0, 0xfe, 3, 0, 0, 0x10, 200, 9, 0, 0xfd, 200, 0, 0, 0xff, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, order uint8, ops []byte) {
 		store := shelf{}
-		r := NewReassembler(ReassemblerParams{Order(order % 2), 512}, store)
+		r := NewReassembler(ReassemblerParams{Order: Order(order % 2), MaxSpan: 512}, store)
 		last, base, done := [trackCount]ID{}, ID(0), map[ID]bool{}
 		poll := func() {
 			for n := 0; ; n++ {

@@ -362,7 +362,7 @@ func TestSpanIsBounded(t *testing.T) {
 	if s := r.Stats(); s.TooFar != 20_000-11-1023+1 {
 		t.Errorf("%d were too far", s.TooFar)
 	}
-	for _, p := range []ReassemblerParams{{OrderTracks, 1000}, {OrderTracks, 256}, {OrderTracks, 1 << 21}, {2, 1024}} {
+	for _, p := range []ReassemblerParams{{MaxSpan: 1000}, {MaxSpan: 256}, {MaxSpan: 1 << 21}, {Order: 2, MaxSpan: 1024}} {
 		if p.Validate() == nil {
 			t.Errorf("%+v is valid", p)
 		}
