@@ -75,6 +75,8 @@ type Endpoint struct {
 	tentative map[netip.AddrPort][]*Session
 
 	scratch      []byte
+	blocks       blockPool
+	lent         lending
 	pieces       assemblies // of startup packets
 	lastPacketID uint64     // of one sent in pieces
 	locals       []netip.AddrPort
@@ -111,7 +113,7 @@ func NewEndpoint(config Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("rtmfp: read entropy: %w", err)
 	}
 	return &Endpoint{
-		growth: growth, tentative: make(map[netip.AddrPort][]*Session),
+		growth: growth, blocks: blockPool{most: config.Params.DatagramSize}, tentative: make(map[netip.AddrPort][]*Session),
 		params: config.Params, profile: config.Profile, entropy: config.Entropy, tracer: config.Tracer,
 		self: config.Profile.Self(), startup: config.Profile.Startup(), jar: jar,
 		sessions: make(map[wire.SessionID]*Session), tags: make(map[string]*Session),

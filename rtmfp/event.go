@@ -26,7 +26,7 @@ const (
 	// metadata and may reject it.
 	FlowOpened
 	// MessageReceived: Data came complete on Recv. It belongs to the
-	// receiver of the event.
+	// receiver of the event, unless the flow is borrowed.
 	MessageReceived
 	// FlowEnded: nothing more will come on Recv.
 	FlowEnded
@@ -82,6 +82,7 @@ type Hello struct {
 func (e *Endpoint) PollEvent() (Event, bool) {
 	if e.eventHead == len(e.events) {
 		e.events, e.eventHead = e.events[:0], 0
+		e.lent.reset()
 		return Event{}, false
 	}
 	event := e.events[e.eventHead]

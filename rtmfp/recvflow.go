@@ -29,6 +29,7 @@ type RecvFlow struct {
 	metadata []byte
 	ret      *SendFlow
 	network  bool // deliver in network order
+	borrowed bool // messages belong to the endpoint
 	held     bool // suspended by the application
 	rejected bool
 	ended    bool // FlowEnded was told, or is not wanted
@@ -36,19 +37,13 @@ type RecvFlow struct {
 	seen       wire.SequenceNumber // all up to it have come or never will
 	above      []wire.Range        // what has come above, with gaps
 	final      wire.SequenceNumber // 0 until known
-	buffer     []rxFragment        // in the order of their numbers
+	buffer     recvBuffer
 	buffered   int
 	delivered  wire.SequenceNumber // last number of the last message delivered
 	code       uint64
 	shouldAck  bool
 	lastBlocks int // last window advertised; -1 at first
 	lingerEnd  Instant
-}
-
-type rxFragment struct {
-	sn   wire.SequenceNumber
-	kind wire.Fragmentation
-	data []byte
 }
 
 // fragmentOverhead is what a stored fragment costs beside its data, in bytes.
@@ -76,6 +71,11 @@ func (f *RecvFlow) SetNetworkOrder(network bool) {
 	f.network = network
 	f.deliver()
 }
+
+// SetBorrowed makes the messages that come borrowed: their bytes are valid until
+// the endpoint's next mutation, and what is kept of them must be copied. That
+// saves the memory that each would otherwise get for itself.
+func (f *RecvFlow) SetBorrowed(borrowed bool) { f.borrowed = borrowed }
 
 // Reject refuses the flow with a code for the application at the far end.
 func (f *RecvFlow) Reject(now Instant, code uint64) {
@@ -112,6 +112,9 @@ func (f *RecvFlow) SetSuspended(now Instant, suspended bool) {
 // discard forgets all that is buffered.
 func (f *RecvFlow) discard() {
 	f.s.buffered -= f.buffered
+	for i := range f.buffer {
+		f.s.e.blocks.release(f.buffer[i].data)
+	}
 	f.buffer, f.buffered = nil, 0
 }
 
@@ -167,14 +170,15 @@ func (f *RecvFlow) handleData(now Instant, u *wire.UserData) {
 	if fresh && u.Final && f.final == 0 {
 		f.final, s.ackNow = u.SequenceNumber, true
 	}
-	if fresh && f.state == recvOpen && !u.Abandoned && !f.store(u) {
+	wanted := fresh && f.state == recvOpen && !u.Abandoned
+	if wanted && !f.hasRoom(u) {
 		f.skipTo(u.ForwardSequenceNumber)
 		s.ackNow = true
-		return // no room: it must come again
+		return // it must come again
 	}
 	f.skipTo(u.ForwardSequenceNumber)
-	if !f.insert(u.SequenceNumber) && fresh {
-		f.unstore(u.SequenceNumber)
+	if f.insert(u.SequenceNumber) && wanted {
+		f.take(u)
 	}
 	if len(f.above) > 0 || f.blocks() < 2 {
 		s.ackNow = true
@@ -252,8 +256,8 @@ func (f *RecvFlow) insert(sn wire.SequenceNumber) bool {
 	return true
 }
 
-// store keeps a fragment. It reports false when there is no room.
-func (f *RecvFlow) store(u *wire.UserData) bool {
+// hasRoom reports whether a fragment may be kept.
+func (f *RecvFlow) hasRoom(u *wire.UserData) bool {
 	limit, all := f.s.e.params.ReceiveBuffer, f.s.e.params.SessionBuffer
 	if u.SequenceNumber == f.seen+1 && !f.held {
 		// The one that is waited for gets in as long as it can do any good.
@@ -264,31 +268,29 @@ func (f *RecvFlow) store(u *wire.UserData) bool {
 		f.s.e.stats.Refused++
 		return false
 	}
-	fr := rxFragment{u.SequenceNumber, u.Fragmentation, bytes.Clone(u.Data)}
-	f.buffered += size
-	f.s.buffered += size
-	if n := len(f.buffer); n == 0 || f.buffer[n-1].sn < fr.sn {
-		f.buffer = append(f.buffer, fr)
-		return true
-	}
-	f.buffer = slices.Insert(f.buffer, f.find(fr.sn), fr)
 	return true
 }
 
-func (f *RecvFlow) find(sn wire.SequenceNumber) int {
-	i, _ := slices.BinarySearchFunc(f.buffer, sn, func(r rxFragment, sn wire.SequenceNumber) int {
-		if r.sn < sn {
-			return -1
-		}
-		return 1
-	})
-	return i
+// take keeps a fragment, or hands it over if it is a message whose turn it is.
+func (f *RecvFlow) take(u *wire.UserData) {
+	if u.Fragmentation == wire.Whole && !f.held && (f.network || len(f.buffer) == 0 && u.SequenceNumber <= f.seen) {
+		data := f.memory(len(u.Data))
+		copy(data, u.Data)
+		f.handOver(u.SequenceNumber, u.SequenceNumber, data)
+		return
+	}
+	size := len(u.Data) + fragmentOverhead
+	f.buffered += size
+	f.s.buffered += size
+	f.buffer.insert(rxFragment{sn: u.SequenceNumber, data: f.s.e.blocks.clone(u.Data), kind: u.Fragmentation})
 }
 
-func (f *RecvFlow) unstore(sn wire.SequenceNumber) {
-	if i := f.find(sn); i < len(f.buffer) && f.buffer[i].sn == sn {
-		f.drop(i, 1)
+// memory returns room for a message.
+func (f *RecvFlow) memory(n int) []byte {
+	if f.borrowed {
+		return f.s.e.lent.take(n)
 	}
+	return make([]byte, n)
 }
 
 // drop forgets n fragments of the buffer from the i-th on.
@@ -296,6 +298,7 @@ func (f *RecvFlow) drop(i, n int) {
 	for _, fr := range f.buffer[i : i+n] {
 		f.buffered -= len(fr.data) + fragmentOverhead
 		f.s.buffered -= len(fr.data) + fragmentOverhead
+		f.s.e.blocks.release(fr.data)
 	}
 	f.buffer = slices.Delete(f.buffer, i, i+n)
 }
@@ -310,11 +313,13 @@ func (f *RecvFlow) deliver() {
 		if head.sn > f.seen && !f.network {
 			return
 		}
-		n, complete := f.segment(i)
+		n, complete := f.buffer.run(i)
 		last := f.buffer[i+n-1].sn
 		switch {
 		case complete:
-			f.handOver(i, n)
+			data := f.join(i, n)
+			f.drop(i, n)
+			f.handOver(head.sn, last, data)
 		case head.kind != wire.Begin && head.sn <= f.seen:
 			f.drop(i, n) // its beginning never came and never will
 		case head.kind == wire.Begin && last < f.seen:
@@ -327,44 +332,27 @@ func (f *RecvFlow) deliver() {
 	}
 }
 
-// segment returns how many fragments from the i-th on belong together, and
-// whether they are a whole message.
-func (f *RecvFlow) segment(i int) (n int, complete bool) {
-	head := f.buffer[i]
-	if head.kind == wire.Whole || head.kind == wire.End {
-		return 1, head.kind == wire.Whole
+// join makes one message of n fragments from the i-th on.
+func (f *RecvFlow) join(i, n int) []byte {
+	size := 0
+	for _, fr := range f.buffer[i : i+n] {
+		size += len(fr.data)
 	}
-	for n = 1; i+n < len(f.buffer); n++ {
-		fr := f.buffer[i+n]
-		if fr.sn != head.sn+wire.SequenceNumber(n) || fr.kind == wire.Begin || fr.kind == wire.Whole {
-			break
-		}
-		if fr.kind == wire.End {
-			return n + 1, head.kind == wire.Begin
-		}
+	data := f.memory(size)
+	at := 0
+	for _, fr := range f.buffer[i : i+n] {
+		at += copy(data[at:], fr.data)
 	}
-	return n, false
+	return data
 }
 
-func (f *RecvFlow) handOver(i, n int) {
-	data := f.buffer[i].data
-	first, last := f.buffer[i].sn, f.buffer[i+n-1].sn
-	if n > 1 {
-		size := 0
-		for _, fr := range f.buffer[i : i+n] {
-			size += len(fr.data)
-		}
-		data = make([]byte, 0, size)
-		for _, fr := range f.buffer[i : i+n] {
-			data = append(data, fr.data...)
-		}
-	}
+// handOver gives the application a message of the fragments first to last.
+func (f *RecvFlow) handOver(first, last wire.SequenceNumber, data []byte) {
 	skipped := first != f.delivered+1
 	if f.network {
 		skipped = first > f.seen+1
 	}
 	f.delivered = max(f.delivered, last)
-	f.drop(i, n)
 	f.s.e.stats.Delivered++
 	f.s.e.emit(Event{Kind: MessageReceived, Session: f.s, Recv: f, Data: data, Skipped: skipped})
 }
