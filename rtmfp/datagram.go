@@ -24,6 +24,9 @@ type Transmit struct {
 	// SegmentSize is the size of one datagram in bytes. When it equals the
 	// length of the run, there is just one.
 	SegmentSize int
+	// HopLimit is how many routers may pass datagrams to a multicast address
+	// on, plus one; 0 leaves it to the driver.
+	HopLimit int
 }
 
 // MaxSegments is the most datagrams in one run (the limit of UDP segmentation

@@ -48,7 +48,7 @@ func newDemoCommand(inv *invocation) *cobra.Command {
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().IntVar(&peers, "peers", 0, "how many viewers' nodes; 0 serves the stream directly")
+	cmd.Flags().IntVar(&peers, "peers", 8, "how many viewers' nodes; 0 serves the stream directly")
 	return cmd
 }
 

@@ -67,6 +67,11 @@ type Driver struct {
 
 	rearm chan struct{}
 	works chan rtmfp.Work
+
+	groupsMu     sync.Mutex // taken after mu where both are
+	groups       []*group
+	groupsClosed bool
+	reading      sync.WaitGroup // of groups
 }
 
 // Listen binds the sockets. They receive from then on, as far as their buffers
@@ -198,6 +203,7 @@ func (d *Driver) Close() {
 	d.stopped = true
 	d.mu.Unlock()
 	d.closeSockets()
+	d.closeGroups()
 }
 
 func (d *Driver) closeSockets() {
@@ -351,6 +357,10 @@ func (d *Driver) send(now reliability.Time) {
 		n, t, ok := d.core.PollTransmit(now, d.arena[used:used+runSize])
 		if !ok {
 			break
+		}
+		if t.To.Addr().IsMulticast() && n > 0 {
+			d.sendToGroup(t, d.arena[used:used+n])
+			continue
 		}
 		if i := d.socketFor(t); i >= 0 && n > 0 {
 			d.runs[i] = append(d.runs[i], run{d.arena[used : used+n : used+n], t})
