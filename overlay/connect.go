@@ -338,6 +338,9 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	}
 	l.set(linkSaidNear, r.ready && r.nearest)
 	e.link = l
+	if e.fails > 0 {
+		r.hopeUntil = now.Add(hopeTime) // others may have come back as well
+	}
 	e.lastHeard, e.failAt, e.fails = now, 0, 0
 	e.set(entryVerified, true)
 	e.set(entryGone|entryDialing, false)

@@ -40,7 +40,7 @@ type dial struct {
 func (d *dial) next() reliability.Time { return min(d.deadline, d.relayAt) }
 
 func (d *dial) limit(r *Ring) time.Duration {
-	if d.kind.isRing() {
+	if d.kind.isRing() && len(r.links) > 0 {
 		return r.p.RingDialLimit
 	}
 	return r.p.DialLimit
@@ -51,6 +51,11 @@ const (
 	// further one, at most maxBackoff.
 	firstBackoff = 20 * time.Second
 	maxBackoff   = 600 * time.Second
+	// lonelyBackoff is what a node without any link begins with.
+	lonelyBackoff = 2 * time.Second
+	// hopeTime is how long after a member came back news of others that had
+	// failed are acted on at once. A group that was parted closes quickly so.
+	hopeTime = 60 * time.Second
 	// revivedPause is how soon a ring candidate that failed more than once is
 	// dialed again when it has been heard of since.
 	revivedPause = 10 * time.Second
@@ -251,6 +256,9 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 	default:
 		r.credit(e.informer, false)
 		backoff := firstBackoff
+		if len(r.links) == 0 {
+			backoff = lonelyBackoff
+		}
 		for range e.fails {
 			backoff = min(backoff*3, maxBackoff)
 		}

@@ -33,6 +33,9 @@ const (
 	informerTrials = 8
 	informerBelief = 20 // one name in so many
 	maxInformers   = 64
+	// nearPrefixes is how many times as many members of one provider are kept in
+	// mind that would be ring neighbors.
+	nearPrefixes = 4
 )
 
 // parseReport reads a report into the working memory; nil if it is malformed.
@@ -271,7 +274,7 @@ func (r *Ring) refresh(now reliability.Time, e *entry, at reliability.Time, addr
 	switch {
 	case e.is(entryGone):
 		e.set(entryGone, false)
-	case e.fails == 1:
+	case e.fails == 1 || now < r.hopeUntil:
 		e.nextRing, e.nextOther = min(e.nextRing, now), min(e.nextOther, now)
 	case e.fails > 1:
 		e.nextRing = min(e.nextRing, now.Add(revivedPause))
@@ -288,7 +291,11 @@ func (r *Ring) addName(now reliability.Time, id *PeerID, at reliability.Time, ad
 			prefix = p
 		}
 	}
-	if limit := r.prefixLimit(prefix); limit > 0 && r.heard.prefixFull(prefix, limit) {
+	limit := r.prefixLimit(prefix)
+	if limit > 0 && r.wouldBeRing(id.Address().Top()) {
+		limit *= nearPrefixes // the ring must not miss a member for its provider
+	}
+	if limit > 0 && r.heard.prefixFull(prefix, limit) {
 		r.stats.NamesOverLimit++
 		return false
 	}

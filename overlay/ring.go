@@ -140,6 +140,7 @@ type Ring struct {
 	ringChanged  reliability.Time
 	massAt       reliability.Time // when the last mass failure began
 	massUntil    reliability.Time // until when it counts
+	hopeUntil    reliability.Time // until when members that failed may be back
 	surplusAt    reliability.Time
 	computedAt   reliability.Time
 	lost         [massLosses]reliability.Time

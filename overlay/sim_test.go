@@ -29,7 +29,7 @@ type simOptions struct {
 	unreachable float64 // share of pairs
 	caps        uint64
 	params      RingParams
-	noJoin      bool // nobody is told of anybody at first
+	noJoin      bool // the introducer forwards hellos, but names nobody
 	nearest     bool
 	tune        func(i int, c *RingConfig)
 }
@@ -186,9 +186,7 @@ func (s *sim) add() *simNode {
 	ring.SetNearest(s.now, s.o.nearest)
 	ring.SetOwnAddresses(s.now, []wire.Address{{AddrPort: introducerAddr, Origin: wire.OriginRelay}, {AddrPort: n.addr, Origin: wire.OriginObserved}})
 	s.drain(n)
-	if !s.o.noJoin {
-		s.join(n)
-	}
+	s.join(n)
 	return n
 }
 
@@ -196,6 +194,9 @@ var introducerAddr = netip.MustParseAddrPort("198.51.100.1:1935")
 
 // join asks the introducer for members: the nearest ones and some at random.
 func (s *sim) join(n *simNode) {
+	if s.o.noJoin {
+		return
+	}
 	s.at(2*s.toIntroducer(n), func() {
 		if s.introducerDown || !n.alive {
 			return
@@ -613,6 +614,27 @@ func (s *sim) rightness() (w rightness) {
 	}
 	w.mean /= float64(max(1, n))
 	return w
+}
+
+// untilRight runs the model until all six neighbors of every node are right, at
+// most for limit, and returns how long that took.
+func (s *sim) untilRight(limit time.Duration) (time.Duration, bool) {
+	start := s.now
+	for s.now.Sub(start) < limit {
+		s.run(250 * time.Millisecond)
+		if w := s.rightness(); w.six == w.nodes {
+			return s.now.Sub(start), true
+		}
+	}
+	return limit, false
+}
+
+// fill adds nodes, one each pace.
+func (s *sim) fill(count int, pace time.Duration) {
+	for range count {
+		s.add()
+		s.run(pace)
+	}
 }
 
 // islands counts the parts that the living fall into.
