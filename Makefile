@@ -57,6 +57,11 @@ fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (30s) each
 race: ## run the tests of all packages but the end-to-end ones under the race detector
 	go test -race -p 2 -timeout 20m $$(go list ./... | grep -Ev '/internal/(e2e|lab)')
 
+SEEDS ?= 1000
+
+soak: ## run the transport through SEEDS (1000) lives over bad networks
+	go test -count=1 -v -timeout 60m -run TestCampaign ./rtmfp -seeds $(SEEDS)
+
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@for pkg in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -103,4 +108,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test race fuzz fuzz-edge bench bench-edge e2e lint generate docker clean
+.PHONY: help build ui demo test race fuzz fuzz-edge soak bench bench-edge e2e lint generate docker clean

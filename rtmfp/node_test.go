@@ -51,16 +51,22 @@ func entropyOf(addr string, kind uint64) io.Reader {
 // addNode puts an endpoint onto the network.
 func addNode(t testing.TB, n *vnet.Net, lan *vnet.LAN, addr string, p rtmfp.Profile, params rtmfp.Params, link vnet.LinkParams) *node {
 	t.Helper()
+	return addNodeTraced(t, n, lan, addr, p, params, link, func(*node) rtmfp.Tracer { return nil })
+}
+
+func addNodeTraced(t testing.TB, n *vnet.Net, lan *vnet.LAN, addr string, p rtmfp.Profile, params rtmfp.Params, link vnet.LinkParams, tracer func(n *node) rtmfp.Tracer) *node {
+	t.Helper()
 	h := n.AddHost()
 	ap := netip.MustParseAddrPort(addr)
 	if err := h.AddInterface(lan, ap, link, link); err != nil {
 		t.Fatal(err)
 	}
-	e, err := rtmfp.NewEndpoint(rtmfp.Config{Params: params, Profile: p, Entropy: entropyOf(addr, 2)})
+	node := &node{net: n, host: h, addr: ap}
+	e, err := rtmfp.NewEndpoint(rtmfp.Config{Params: params, Profile: p, Entropy: entropyOf(addr, 2), Tracer: tracer(node)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := &node{Endpoint: e, net: n, host: h, addr: ap}
+	node.Endpoint = e
 	node.driver = vnet.Drive(h, e)
 	node.driver.React = func(now reliability.Time) bool {
 		any := false
