@@ -32,6 +32,7 @@ type Stats struct {
 	Retransmitted                                  uint64 // fragments sent again
 	Abandoned                                      uint64 // messages given up
 	Delivered                                      uint64 // messages handed over
+	KeysReplaced                                   uint64 // session keys of this end replaced by fresh ones
 	SessionsOpened, SessionsFailed, SessionsClosed uint64
 }
 
@@ -178,6 +179,9 @@ func (e *Endpoint) handleDatagram(now Instant, d *Datagram) {
 			return
 		}
 		e.traceReceived(now, d, id, plain)
+		if s.rekeying.key != nil {
+			s.noteRekeyed(now)
+		}
 		if s.tentative == reliability.Never || s.confirm(now) {
 			s.handlePacket(now, plain, d)
 		}

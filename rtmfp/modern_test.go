@@ -314,3 +314,34 @@ func TestModernReturn(t *testing.T) {
 		t.Error("the new session is not the one that counts")
 	}
 }
+
+// Keys are replaced after an hour, at both ends, and messages that are under
+// way at the time arrive.
+func TestModernKeysAreReplaced(t *testing.T) {
+	n := vnet.New(1)
+	link := vnet.LinkParams{Delay: 20 * time.Millisecond, Loss: 0.1, Reorder: 0.3, ReorderDelay: 30 * time.Millisecond, Duplicate: 0.1}
+	a := newModernNode(t, n, nil, "192.0.2.1:1000", profile.NodeOptions{}, link)
+	b := newModernNode(t, n, nil, "192.0.2.2:1000", profile.NodeOptions{HardwareAES: true}, link)
+	s := connect(t, a, b, profile.PeerEPD(b.Self().Fingerprint))
+	var flow *rtmfp.SendFlow
+	a.do(func(now rtmfp.Instant) { flow, _ = s.OpenFlow(now, rtmfp.FlowConfig{Metadata: []byte("x")}) })
+	const steps = 3700
+	for range steps {
+		a.do(func(now rtmfp.Instant) {
+			if err := flow.Write(now, make([]byte, 5000), nil); err != nil {
+				t.Fatal(err)
+			}
+		})
+		n.Run(2 * time.Second)
+	}
+	n.Run(20 * time.Second)
+	if got := b.count(rtmfp.MessageReceived); got != steps {
+		t.Errorf("%d of %d messages came", got, steps)
+	}
+	if a.Stats().KeysReplaced != 2 || b.Stats().KeysReplaced != 2 {
+		t.Errorf("keys replaced %d and %d times in two hours, want twice", a.Stats().KeysReplaced, b.Stats().KeysReplaced)
+	}
+	if a.Sessions() != 1 || s.State() != rtmfp.StateOpen {
+		t.Errorf("the session is %v", s.State())
+	}
+}

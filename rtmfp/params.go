@@ -125,6 +125,9 @@ var (
 	// ErrGone means that an introducer has said that the endpoint is not
 	// there any more.
 	ErrGone = errors.New("rtmfp: the endpoint has left")
+	// ErrKeysSpent means that as much was sent with one key as it bears,
+	// because the far end did not let it be replaced.
+	ErrKeysSpent = errors.New("rtmfp: the session's key is used up")
 	// ErrReplaced means that the far end opened another session in place of
 	// this one.
 	ErrReplaced = errors.New("rtmfp: replaced by a newer session")

@@ -91,6 +91,8 @@ func (s *Session) handlePingReply(now Instant, message []byte, d *Datagram) {
 	case len(message) == 0 && len(s.pings) > 0:
 		// Part of the deployed peers answers every ping with an empty one.
 		s.pingAnswered(now, s.pings[0].number)
+	case len(message) == rekeySize && message[0] == rekeyMark:
+		s.handleRekeyReply(now, message)
 	case len(message) == mobilitySize && message[0] == mobilityMark:
 		s.handleMobilityReply(now, message, d)
 	}

@@ -64,6 +64,7 @@ type Session struct {
 	// keys; Never when it has, or need not.
 	tentative Instant
 	older     *Session // with the same far end, should this one end first
+	rekeying  rekeying
 
 	rtt  congestion.RTT
 	cc   congestion.Controller
@@ -128,6 +129,8 @@ type echoState struct {
 	rxKnown  bool
 	tx       uint16 // last echo sent
 	txKnown  bool
+	sent     uint16 // last timestamp sent
+	sentOnce bool
 	echoRx   uint16 // last echo received
 	echoRxOk bool
 }
@@ -215,7 +218,9 @@ func (s *Session) IsOwn() bool { return s.keys.Own }
 // keyed gives s its keys; with them it can send and receive.
 func (s *Session) keyed(now Instant, keys Keys) {
 	s.keys = keys
+	s.rekeying.begin(now, keys.Key)
 	s.opening = nil
+	s.budget = s.burst()
 	s.setState(now, StateOpen)
 	s.lastReceived = now
 	s.sendByID = make(map[wire.FlowID]*SendFlow)
@@ -260,7 +265,7 @@ func (s *Session) rearm(now Instant) {
 	case StateIHelloSent, StateKeyingSent:
 		at = s.opening.deadline(s.state)
 	case StateOpen:
-		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt(), s.tentative)
+		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt(), s.tentative, s.rekeying.deadline())
 		for _, f := range s.sendFlows {
 			at = min(at, f.deadline())
 		}
@@ -298,6 +303,9 @@ func (s *Session) handleTimeout(now Instant) {
 func (s *Session) openTimeout(now Instant) {
 	if now >= s.tentative {
 		s.abort(now, ErrTimeout)
+		return
+	}
+	if now >= s.rekeying.deadline() && !s.updateKeys(now) {
 		return
 	}
 	if now >= s.delayedAck {

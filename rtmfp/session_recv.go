@@ -174,7 +174,7 @@ func (s *Session) packetHandled(now Instant, p *packetState, d *Datagram) {
 		s.handleNaks(&p.cc)
 		s.rate.acked(now, p.cc.Acked, s.outstanding > 0)
 		s.cc.HandlePacket(now, p.cc, now.Sub(s.e.criticalSent) <= congestion.Memory)
-		s.budget = max(s.budget, burstPackets)
+		s.budget = max(s.budget, s.burst())
 		if s.timeoutAt != reliability.Never {
 			s.timeoutAt = now.Add(s.rtt.ERTO())
 			if s.outstanding == 0 {
@@ -266,7 +266,7 @@ func (s *Session) retransmissionTimeout(now Instant) {
 	}
 	s.cc.HandleTimeout(loss)
 	s.rate.busy = false
-	s.budget = max(s.budget, burstPackets)
+	s.budget = max(s.budget, s.burst())
 	s.e.wake(s)
 	if s.pingAt == reliability.Never && now.Sub(s.lastReceived) > s.rtt.ERTO() {
 		// Data without an answer is a question, too: silence now counts.

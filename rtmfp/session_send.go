@@ -34,6 +34,9 @@ func (s *Session) transmit(now Instant, buf []byte) (n, segment int) {
 	if s.state == StateIHelloSent || s.state == StateKeyingSent || s.state == StateClosed {
 		return 0, 0
 	}
+	if s.rekeying.key != nil && s.rekeying.key.Sealed() >= updatePackets && !s.updateKeys(now) {
+		return 0, 0
+	}
 	s.refill(now)
 	room := s.room()
 	for range maxRun {
@@ -58,6 +61,15 @@ func (s *Session) transmit(now Instant, buf []byte) (n, segment int) {
 	return n, segment
 }
 
+// burst is how many data packets may always go out between two
+// acknowledgements. Our own kind acknowledges whole runs at once.
+func (s *Session) burst() float64 {
+	if s.keys.Own {
+		return maxRun
+	}
+	return burstPackets
+}
+
 // refill adds what time has brought to the budget of data packets.
 func (s *Session) refill(now Instant) {
 	elapsed := now.Sub(s.budgetAt)
@@ -68,7 +80,7 @@ func (s *Session) refill(now Instant) {
 	}
 	// Packets a second: the window once in a round trip, and a bit.
 	rate := paceGain * float64(s.cc.Window()) / float64(s.datagram) / max(srtt, paceGrain).Seconds()
-	most := max(burstPackets, rate*paceBurst.Seconds())
+	most := max(s.burst(), rate*paceBurst.Seconds())
 	s.budget = max(min(s.budget+rate*elapsed.Seconds(), most), s.budget)
 }
 
@@ -109,10 +121,14 @@ func (s *Session) build(now Instant, b []byte, room int, pad bool) (size, plain 
 	return 4 + len(sealed), plain
 }
 
-// appendHeader appends the header of a packet. Deployed peers want a timestamp
-// in every packet, so it is always there.
+// appendHeader appends the header of a packet. Part of the deployed peers want
+// a timestamp in every packet; our own kind gets it when it has changed.
 func (s *Session) appendHeader(now Instant, b []byte) []byte {
 	h := wire.Header{Mode: wire.ModeResponder, HasTimestamp: true, Timestamp: ticks(now)}
+	if s.keys.Own {
+		h.HasTimestamp = !s.echo.sentOnce || h.Timestamp != s.echo.sent
+	}
+	s.echo.sent, s.echo.sentOnce = h.Timestamp, true
 	if s.initiator {
 		h.Mode = wire.ModeInitiator
 	}

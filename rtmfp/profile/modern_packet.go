@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/ringcast/ringcast/rtmfp"
 )
 
 const (
@@ -83,6 +85,8 @@ func newModernSession(withAES bool, sendSecret, receiveSecret []byte, nearID, fa
 		nearID: nearID, farID: farID,
 	}
 }
+
+var _ rtmfp.UpdatingKey = (*modernSession)(nil)
 
 // Head implements rtmfp.SessionKey.
 func (k *modernSession) Head() int { return modernHead }
