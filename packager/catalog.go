@@ -23,6 +23,16 @@ type Catalog struct {
 	Segmentation Segmentation
 	// Video and Audio say which tracks the stream has now.
 	Video, Audio bool
+
+	// Frame is the frame by which [LongestPart] chooses, 0 before the second
+	// picture; FrameRate is the rate that the publisher knows, 0 if none.
+	Frame     time.Duration
+	FrameRate float64
+	// AudioMark is where the last audio unit before this message was placed,
+	// if HasAudioMark is set: from it every node places the following ones
+	// alike, wherever it joined.
+	AudioMark    AudioMark
+	HasAudioMark bool
 }
 
 // Cut is the start of a segment.

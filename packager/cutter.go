@@ -15,7 +15,7 @@ const (
 	resyncMin = time.Second
 	// stalledVideo is how long audio may run ahead of the last video frame
 	// before it cuts alone, beyond the longest segment.
-	stalledVideo = time.Second
+	stalledVideo = 10 * time.Second
 )
 
 // DefaultSegmentation cuts segments of 2 s and parts of half a second.
@@ -37,9 +37,10 @@ type Cutter struct {
 	started  bool
 	forced   bool
 	last     Cut
-	// lastVideo and interval are the decode time of the last video frame and
-	// the time between the last two.
-	lastVideo, interval time.Duration
+	// lastVideo is the decode time of the last video frame, step the time
+	// between the last two, interval the smaller one of the last two steps: a
+	// frame that was lost does not count.
+	lastVideo, step, interval time.Duration
 }
 
 // NewCutter returns a cutter for a stream with or without video.
@@ -97,7 +98,7 @@ func (c *Cutter) Next(s Sample) (Cut, bool) {
 
 func (c *Cutter) noteVideo(s Sample) {
 	if d := s.DTS - c.lastVideo; d > 0 && d < c.rule.Target {
-		c.interval = d
+		c.step, c.interval = d, min(d, c.step)
 	}
 	c.lastVideo = s.DTS
 }
