@@ -40,7 +40,8 @@ type Cut struct {
 	// Number counts segments from 1 and never repeats within an epoch.
 	Number uint64
 	// Start is the decode time of the segment's first video frame, or of its
-	// first audio frame if there is no video.
+	// first audio frame if there is no video. If the video has stalled, it
+	// may lie before the sample at which the cut is noticed.
 	Start time.Duration
 	// Independent is set if the segment begins with a key frame.
 	Independent bool

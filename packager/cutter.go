@@ -13,9 +13,9 @@ const (
 	// resyncMin is the shortest segment that is cut to get back to key
 	// frames after one that began without.
 	resyncMin = time.Second
-	// stalledVideo is how long audio may run ahead of the last video frame
-	// before it cuts alone, beyond the longest segment.
-	stalledVideo = 10 * time.Second
+	// stalledVideo is how far audio must be ahead of the last video frame to
+	// cut alone, once the segment is too long.
+	stalledVideo = time.Second
 )
 
 // DefaultSegmentation cuts segments of 2 s and parts of half a second.
@@ -30,7 +30,7 @@ func DefaultSegmentation() Segmentation {
 // The rule: a key frame cuts when the segment has lasted Min. A segment that
 // would exceed Target + 0.49 s is cut without a key frame; the next key frame
 // then cuts after one second already. A stream without video is cut at the
-// first access unit after Min.
+// first access unit after Min, and one whose video has stalled at Target.
 type Cutter struct {
 	rule     Segmentation
 	hasVideo bool
@@ -83,12 +83,16 @@ func (c *Cutter) Next(s Sample) (Cut, bool) {
 		independent, cut = s.Key, c.videoCuts(s)
 		c.noteVideo(s)
 	default:
-		cut = c.started && s.DTS-c.last.Start > c.rule.Target+targetSlack && s.DTS-c.lastVideo > c.rule.Target+stalledVideo
+		cut = c.started && s.DTS-c.last.Start > c.rule.Target+targetSlack && s.DTS-c.lastVideo > stalledVideo
 	}
 	if !cut {
 		return Cut{}, false
 	}
 	next := Cut{Number: c.last.Number + 1, Start: s.DTS, Independent: independent, Discontinuity: c.last.Discontinuity}
+	if c.hasVideo && s.Track == TrackAudio {
+		// The border lies where it should have been, behind the last frame.
+		next.Start = max(c.last.Start+c.rule.Target, c.lastVideo+time.Millisecond)
+	}
 	if c.forced && c.started {
 		next.Discontinuity++
 	}

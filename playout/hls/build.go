@@ -28,8 +28,11 @@ func (m *Muxer) beginSegment(c cut, first pendingSample) {
 	}
 	seg := newSegment(m.prefix, nameOf(c, msn), c.Number, msn)
 	seg.start, seg.discontinuity = c.Start, m.firstDiscontinuity()+c.Discontinuity
-	seg.wall[mainRendition] = m.wallOf(first.PTS)
-	seg.wall[audioRendition] = m.wallOf(first.DTS)
+	date := first.PTS
+	if first.DTS-c.Start > holeAfter {
+		date = c.Start // the sound comes first, by far
+	}
+	seg.wall[mainRendition], seg.wall[audioRendition] = m.wallOf(date), m.wallOf(date)
 	if n := len(m.segments); n > 0 {
 		seg.marked = seg.discontinuity != m.segments[n-1].discontinuity
 	} else {
@@ -104,8 +107,8 @@ func (m *Muxer) closePart(end time.Duration) {
 	}
 	m.audioUpTo(end)
 	p := &m.openPart
-	if len(p.video) == 0 && len(p.audio) == 0 {
-		return
+	if len(p.video) == 0 && (len(p.audio) == 0 || m.separate && m.video.ended) {
+		return // nothing, or a rest of audio that no picture goes with
 	}
 	p.events = m.timedUpTo(end, p.start)
 	independent := m.video == nil

@@ -62,9 +62,9 @@ func (l *lane) begin(at time.Duration) {
 	}
 }
 
-// add takes a sample and gives the one before it its duration. otherReached is
-// up to where the other track is known.
-func (l *lane) add(s packager.Sample, otherReached time.Duration) {
+// add takes a sample and gives the one before it its duration. soundFor is how
+// long the sound has gone on without a hole, if the sample is a picture.
+func (l *lane) add(s packager.Sample, soundFor time.Duration) {
 	p := pendingSample{Sample: s}
 	if l.track.ID == packager.TrackAudio {
 		p.duration = l.unit
@@ -73,19 +73,21 @@ func (l *lane) add(s packager.Sample, otherReached time.Duration) {
 		}
 		p.at, _ = l.clock.Place(s.DTS, p.duration)
 		p.at += packager.ToScale(startOffset, l.scale)
+		// What counts from here on is where the unit is played.
+		p.DTS = packager.FromScale(p.at, l.scale) - startOffset
 		if !l.fit(p) {
 			return
 		}
 	} else {
 		p.at = packager.ToScale(s.DTS+startOffset, l.scale)
 	}
-	l.push(p, otherReached)
-	l.begun, l.reached = true, s.DTS
+	l.push(p, soundFor)
+	l.begun, l.reached = true, p.DTS
 }
 
-func (l *lane) push(p pendingSample, otherReached time.Duration) {
+func (l *lane) push(p pendingSample, soundFor time.Duration) {
 	if l.last != nil {
-		l.settle(p.at, otherReached)
+		l.settle(p.at, soundFor)
 	}
 	l.last = &p
 	l.end, l.hasEnd, l.silent = p.at+p.duration, true, p.silent
@@ -112,54 +114,66 @@ func (l *lane) fillTo(at int64) {
 		return
 	}
 	for l.end+l.silenceUnit <= at {
-		p := pendingSample{at: l.end, duration: l.silenceUnit, silent: true}
-		p.Track, p.Key, p.Payload = packager.TrackAudio, true, l.silence
-		p.DTS = packager.FromScale(l.end, l.scale) - startOffset
-		p.PTS = p.DTS
-		l.push(p, 0)
+		l.pushSilence()
 	}
 }
 
-// silenceTo keeps a track going whose sound has stopped, or never began.
-func (l *lane) silenceTo(at time.Duration) {
-	if l.silence == nil {
+func (l *lane) pushSilence() {
+	p := pendingSample{at: l.end, duration: l.silenceUnit, silent: true}
+	p.Track, p.Key, p.Payload = packager.TrackAudio, true, l.silence
+	p.DTS = packager.FromScale(l.end, l.scale) - startOffset
+	p.PTS = p.DTS
+	l.push(p, 0)
+}
+
+// silenceTo keeps a track going whose sound stopped at from, or earlier, or
+// never began.
+func (l *lane) silenceTo(from, to time.Duration) {
+	if l.silence == nil || l.silenceUnit <= 0 {
 		return
 	}
+	start := packager.ToScale(from+startOffset, l.scale)
 	if !l.hasEnd {
-		l.end = l.clock.Align(packager.ToScale(l.reached, l.scale), l.silenceUnit) + packager.ToScale(startOffset, l.scale)
-		l.hasEnd = true
+		at := max(min(from, l.reached), 0)
+		l.end = l.clock.Align(packager.ToScale(at, l.scale), l.silenceUnit) + packager.ToScale(startOffset, l.scale)
+	} else if missing := start - l.end; missing > packager.ToScale(holeAfter, l.scale) {
+		l.end += missing / l.silenceUnit * l.silenceUnit // a hole is left a hole
 	}
-	l.fillTo(packager.ToScale(at+startOffset, l.scale))
-	l.begun, l.reached = true, max(l.reached, at)
+	l.hasEnd = true
+	for end := packager.ToScale(to+startOffset, l.scale); l.end < end; {
+		l.pushSilence()
+	}
+	l.begun, l.reached = true, max(l.reached, to)
 }
 
 // settle moves the last sample to the queue with the duration up to next.
-func (l *lane) settle(next int64, otherReached time.Duration) {
+func (l *lane) settle(next int64, soundFor time.Duration) {
 	d := next - l.last.at
-	step := d
+	l.last.still = l.stands(d, soundFor)
+	l.step = d
 	switch {
-	case d > packager.ToScale(holeAfter, l.scale) && !l.stretches(d, otherReached):
+	case l.track.ID == packager.TrackAudio && l.last.duration > 0:
+		d = max(min(d, l.last.duration), 1)
+	case d > packager.ToScale(holeAfter, l.scale) && !l.last.still:
 		d = max(l.nominal, l.last.duration, 1) // a hole is left a hole
 	case d <= 0:
 		d = 1
 	default:
 		l.nominal = d
 	}
-	l.step = step
 	l.last.duration = d
 	l.queue = append(l.queue, *l.last)
 	l.last = nil
 }
 
-// stretches reports whether a long step of a video track is a picture that
-// stands rather than a loss: if the sound went on meanwhile, or if the step
-// before was as long.
-func (l *lane) stretches(d int64, otherReached time.Duration) bool {
+// stands reports whether a long step of a video track is a picture that stands
+// rather than a loss: if the step before was as long, or if it is longer than
+// any loss and the sound went on meanwhile.
+func (l *lane) stands(d int64, soundFor time.Duration) bool {
 	if l.track.ID != packager.TrackVideo || d > packager.ToScale(stillMax, l.scale) {
 		return false
 	}
-	soundFor := packager.ToScale(otherReached-l.last.DTS, l.scale)
-	return 2*soundFor > d || 2*l.step > d
+	return 2*l.step > d || d > packager.ToScale(holeAfter, l.scale) && 2*packager.ToScale(soundFor, l.scale) > d
 }
 
 // flush settles the last sample of a lane that has ended.
@@ -172,13 +186,4 @@ func (l *lane) flush() {
 		l.settle(l.last.at+d, 0)
 	}
 	l.ended = true
-}
-
-// next returns the sample after those that were taken from the queue, nil if
-// there is none.
-func (l *lane) next() *pendingSample {
-	if len(l.queue) > 0 {
-		return &l.queue[0]
-	}
-	return l.last
 }

@@ -16,6 +16,9 @@ const (
 	// silenceAfter is how long a sound may be missing before silence takes
 	// its place: players stop where one of two tracks ends.
 	silenceAfter = 2 * time.Second
+	// targetSlack is how much longer than the target duration a segment may be
+	// and still round down to it.
+	targetSlack = 490 * time.Millisecond
 	// catalogWithin is how much of a stream a node that joins waits for a
 	// catalogue before it cuts by itself, maxEarly how many samples at most.
 	catalogWithin = 3 * time.Second
@@ -61,6 +64,11 @@ type Muxer struct {
 	due        time.Duration // end of the open part if it is full, else 0
 	still      bool          // the video has stopped: parts follow the audio
 	shape      shape
+	lanesBegun bool
+	// silentSince is the media time since which pictures came without sound,
+	// soundSince that since which sound came without a hole and a picture.
+	silentSince, soundSince time.Duration
+	lastStep                time.Duration // of the frames written
 
 	segments []*segment // complete, oldest first
 	retained []*segment // no longer listed
@@ -188,7 +196,7 @@ func (m *Muxer) setTracks(tracks []packager.Track) {
 		}
 	}
 	before := m.audio
-	m.tracks, m.changed, m.still = tracks, true, false
+	m.tracks, m.changed, m.still, m.lanesBegun = tracks, true, false, false
 	m.video, m.audio = nil, nil
 	for _, t := range tracks {
 		switch t.ID {
@@ -209,9 +217,9 @@ func (m *Muxer) sample(s packager.Sample) {
 		m.addTimed(s)
 		return
 	}
-	l, other := m.video, m.audio
+	l := m.video
 	if s.Track == packager.TrackAudio {
-		l, other = m.audio, m.video
+		l = m.audio
 	}
 	if l == nil {
 		return
@@ -231,18 +239,41 @@ func (m *Muxer) sample(s packager.Sample) {
 		if s.DTS < m.cuts[0].Start && m.cuts[0].Number != 1 {
 			return
 		}
-		m.video.begin(m.cuts[0].Start)
-		m.audio.begin(m.cuts[0].Start)
 	}
-	otherReached := time.Duration(0)
-	if other != nil {
-		otherReached = other.reached
+	if n := len(m.cuts); n > 0 && !m.lanesBegun {
+		m.lanesBegun = true
+		m.video.begin(m.cuts[n-1].Start)
+		m.audio.begin(m.cuts[n-1].Start)
+		m.silentSince, m.soundSince = m.cuts[n-1].Start, m.cuts[n-1].Start
 	}
-	l.add(s, otherReached)
-	if m.video != nil && m.audio != nil && m.video.reached-m.audio.reached > m.silenceAfter() {
-		m.audio.silenceTo(m.video.reached)
+	m.listen(s)
+	soundFor := time.Duration(0)
+	if m.audio != nil && l == m.video {
+		soundFor = m.audio.reached - m.soundSince
+	}
+	l.add(s, soundFor)
+	if m.video != nil && m.audio != nil && m.video.reached-m.silentSince > m.silenceAfter() {
+		m.audio.silenceTo(m.silentSince, m.video.reached)
 	}
 	m.advance(false)
+}
+
+// listen notes since when there is sound without a hole, and since when
+// pictures have come without any. Where time jumps, it is since the jump.
+func (m *Muxer) listen(s packager.Sample) {
+	if s.Track != packager.TrackAudio {
+		if m.video.begun && s.DTS-m.video.reached > holeAfter {
+			m.silentSince = s.DTS
+		}
+		return
+	}
+	m.silentSince = s.DTS
+	if s.DTS-m.audio.reached > trackLag {
+		m.soundSince = s.DTS
+	}
+	if m.video != nil {
+		m.soundSince = max(m.soundSince, m.video.reached) // only what came since the last picture
+	}
 }
 
 // silenceAfter is how long audio may be missing. A playlist of its own can't
@@ -271,151 +302,6 @@ func (m *Muxer) queued() int {
 // have; the rest of it is dropped.
 func (m *Muxer) tooLarge() bool {
 	return m.open != nil && m.open.bytes+m.openPart.bytes > m.config.MaxSegmentBytes && len(m.cuts) == 0
-}
-
-// primary is the lane by which parts are cut.
-func (m *Muxer) primary() *lane {
-	if m.video != nil && !m.still {
-		return m.video
-	}
-	return m.audio
-}
-
-// advance moves settled samples into parts as far as both tracks are known.
-func (m *Muxer) advance(flush bool) {
-	m.followPrimary(flush)
-	if m.video == nil || m.audio == nil || m.open == nil {
-		return
-	}
-	// Without pictures the sound alone makes the parts; the last picture
-	// ends where it stood.
-	stopped := m.audio.reached-m.video.reached > stillMax
-	switch {
-	case stopped && !m.still:
-		if m.video.last != nil {
-			m.video.settle(m.video.last.at+1+packager.ToScale(stillMax, m.video.scale), 0)
-		}
-		m.followPrimary(true)
-		m.still = true
-		m.followPrimary(flush)
-	case !stopped && m.still:
-		m.still = false
-		m.followPrimary(flush)
-	}
-}
-
-// followPrimary moves the settled samples of the primary track into parts.
-func (m *Muxer) followPrimary(flush bool) {
-	l := m.primary()
-	if l == nil {
-		return
-	}
-	for len(l.queue) > 0 {
-		s := l.queue[0]
-		if len(m.cuts) > 0 && s.DTS >= m.cuts[0].Start {
-			if !m.otherReached(m.cuts[0].Start, flush) {
-				return
-			}
-			here := m.cuts[0]
-			m.cuts = m.cuts[1:]
-			m.closeSegment(here.Start)
-			m.beginSegment(here, s)
-			continue
-		}
-		if m.open == nil {
-			l.queue = l.queue[1:]
-			continue
-		}
-		m.shape.fix(m, s)
-		end := s.DTS + packager.FromScale(s.duration, l.scale)
-		if m.partCount() > 0 && end-m.openPart.start > m.shape.longest {
-			if !m.otherReached(s.DTS, flush) {
-				return
-			}
-			m.closePart(s.DTS)
-			m.publishPart()
-		}
-		l.queue = l.queue[1:]
-		m.put(l, s)
-		if end+(end-s.DTS)-m.openPart.start > m.shape.longest+time.Millisecond {
-			m.due = end // another frame like this one would not fit
-		}
-		m.closeIfDue(l, flush)
-	}
-	m.closeIfDue(l, flush)
-}
-
-// closeIfDue closes a part that has no room for another frame, once the other
-// track is known up to its end, and the segment with it if the next sample
-// begins another: the playlist then never announces a part that does not come.
-func (m *Muxer) closeIfDue(l *lane, flush bool) {
-	if m.due == 0 || !m.otherReached(m.due, flush) {
-		return
-	}
-	if next := l.next(); next != nil && len(m.cuts) > 0 && next.DTS >= m.cuts[0].Start {
-		if m.otherReached(m.cuts[0].Start, flush) {
-			m.closeSegment(m.cuts[0].Start)
-		}
-		return
-	}
-	m.closePart(m.due)
-	m.publishPart()
-}
-
-// partCount returns the samples of the primary track in the open part.
-func (m *Muxer) partCount() int {
-	if m.primary() == m.video {
-		return len(m.openPart.video)
-	}
-	return len(m.openPart.audio)
-}
-
-// otherReached reports whether the other track is known up to a time, or lags
-// so far that it is not waited for.
-func (m *Muxer) otherReached(at time.Duration, flush bool) bool {
-	if flush || m.still || m.video == nil || m.audio == nil || m.audio.ended {
-		return true
-	}
-	if m.audio.reached >= at {
-		return true
-	}
-	return !m.separate && m.video.reached-m.audio.reached > trackLag && m.video.reached-at > trackLag/2
-}
-
-// put adds a sample of the primary track to the open part.
-func (m *Muxer) put(l *lane, s pendingSample) {
-	if len(m.openPart.video)+len(m.openPart.audio) == 0 {
-		m.openPart.start = s.DTS
-	}
-	m.openPart.start = min(m.openPart.start, s.DTS)
-	if l == m.video {
-		m.openPart.video = append(m.openPart.video, s)
-	} else {
-		m.openPart.audio = append(m.openPart.audio, s)
-	}
-	m.openPart.bytes += len(s.Payload)
-}
-
-// audioUpTo moves the audio before a time into the open part.
-func (m *Muxer) audioUpTo(end time.Duration) {
-	if m.audio == nil || m.primary() == m.audio {
-		return
-	}
-	l := m.audio
-	n := 0
-	for n < len(l.queue) && l.queue[n].DTS < end {
-		m.openPart.bytes += len(l.queue[n].Payload)
-		n++
-	}
-	m.openPart.audio = append(m.openPart.audio, l.queue[:n]...)
-	l.queue = l.queue[n:]
-	// The last unit before the border has no successor yet but a known
-	// length.
-	if len(l.queue) == 0 && l.last != nil && l.last.DTS < end && l.last.duration > 0 {
-		m.openPart.audio = append(m.openPart.audio, *l.last)
-		m.openPart.bytes += len(l.last.Payload)
-		l.last = nil
-	}
 }
 
 // end closes everything and marks the playlist as finished.

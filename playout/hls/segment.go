@@ -78,8 +78,9 @@ type pendingSample struct {
 	packager.Sample
 	at       int64 // DTS in the track's timescale
 	duration int64
-	// silent marks audio that was made here to fill a hole.
-	silent bool
+	// silent marks audio that was made here to fill a hole, still a picture
+	// that the source itself shows for so long.
+	silent, still bool
 }
 
 // startOffset is added to all media times, so that no DTS is negative and

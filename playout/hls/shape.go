@@ -57,7 +57,7 @@ func (s *shape) fix(m *Muxer, first pendingSample) {
 	if rate == 0 {
 		rate = l.track.FrameRate
 	}
-	if stated := time.Duration(float64(time.Second) / max(rate, 0.01)); frame > slowFrame && stated <= slowFrame {
+	if stated := time.Duration(float64(time.Second) / max(rate, 0.01)); frame > slowFrame && frame <= m.rule.Target && stated <= slowFrame {
 		frame = stated // a stream that hesitates at the start
 	}
 	s.target = m.rule.Target
