@@ -32,6 +32,8 @@ type MemberConfig struct {
 	Extensions, RequireExtensions bool
 	// KeepMedia is EngineConfig.KeepMedia.
 	KeepMedia bool
+	// Scratch is overlay.RingConfig.Scratch.
+	Scratch *overlay.Scratch
 }
 
 // Channel is one flow of a group with a neighbor.
@@ -91,6 +93,7 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 	}
 	ring, err := overlay.NewRing(now, overlay.RingConfig{
 		Self: c.Self, Alias: c.Alias, Spec: c.Spec, Params: c.Ring, Rand: c.Rand, Transport: c.Transport, Caps: caps, RequireCaps: c.RequireExtensions,
+		Scratch: c.Scratch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ring: %w", err)
@@ -170,23 +173,6 @@ func (m *Member) HandleLANMember(now reliability.Time, id overlay.PeerID, addrs 
 	m.ring.HandleLANMember(now, id, addrs)
 	m.settle(now)
 }
-
-// HandleNative takes a fragment that came by native multicast, see
-// Engine.HandleNative.
-func (m *Member) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, origin [4]byte) {
-	m.engine.HandleNative(now, keyPrefix, b, origin)
-	m.settle(now)
-}
-
-// HandleNativeInfo takes the announcement of a stream that came by native
-// multicast, see Engine.HandleNativeInfo.
-func (m *Member) HandleNativeInfo(now reliability.Time, announcement []byte, relayed bool, origin [4]byte) {
-	m.engine.HandleNativeInfo(now, announcement, relayed, origin)
-	m.settle(now)
-}
-
-// PollNative returns the next thing to multicast natively.
-func (m *Member) PollNative() (NativeOut, bool) { return m.engine.PollNative() }
 
 // SetOwnAddresses says where others find this node.
 func (m *Member) SetOwnAddresses(now reliability.Time, addrs []wire.Address) {
