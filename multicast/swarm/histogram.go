@@ -120,3 +120,15 @@ func (c *Counts) Quantile(q float64) int {
 	}
 	return c.Max()
 }
+
+// merge adds what another count has counted.
+func (c *Counts) merge(o *Counts) {
+	for v, n := range o.n {
+		for v >= len(c.n) {
+			c.n = append(c.n, 0)
+		}
+		c.n[v] += n
+	}
+	c.total += o.total
+	c.sum += o.sum
+}

@@ -149,10 +149,10 @@ func (l *ledger) died(p *packet) {
 func (l *ledger) checkSend(n *Node, p *packet) {
 	id, ok := fragmentID(p.data)
 	if !ok {
-		l.sim.fail("node %d sent a fragment that is none", n.index)
+		l.sim.fail("fragments are fragments", "node %d sent one that is none", n.index)
 		return
 	}
-	l.media.checkAge(l.sim, n, id)
+	l.media.checkAge(l.sim, n, id, p.data)
 }
 
 func (l *ledger) started(*Node) {}

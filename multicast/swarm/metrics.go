@@ -98,8 +98,8 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 
 // significant rounds v to nine digits.
 func significant(v float64) float64 {
-	if v == 0 {
-		return 0
+	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+		return v
 	}
 	p := math.Pow(10, 9-math.Ceil(math.Log10(math.Abs(v))))
 	if math.IsInf(p, 0) || p == 0 {

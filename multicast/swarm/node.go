@@ -283,3 +283,11 @@ func (n *Node) Backlog(p overlay.PeerID) (int, float64) {
 var introducerAddr = wire.Address{
 	AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1935), Origin: wire.OriginRelay,
 }
+
+// ringEvent takes note of what happened in the node's overlay.
+func (n *Node) ringEvent(e overlay.Event) {
+	if e.Kind == overlay.EventReady && n.Ready == 0 {
+		n.Ready = n.sim.now
+		n.sim.truth.add(n)
+	}
+}

@@ -131,6 +131,7 @@ func (n *Node) transmit(p *packet, size int) {
 		s.sendOnce(p)
 		return
 	}
+	n.Core.Charge(s.now, int(p.size))
 	s.sendOrdered(n, p, gap)
 }
 

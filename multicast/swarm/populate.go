@@ -20,7 +20,7 @@ func (s *Sim) populate() {
 func (s *Sim) launch() {
 	start := func(n *Node) {
 		if err := n.Start(); err != nil {
-			s.fail("%v", err)
+			s.fail("nodes start", "%v", err)
 		}
 	}
 	chance := stream(s.sc.Seed, "ramp", 0)

@@ -3,6 +3,7 @@ package swarm
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/ringcast/ringcast/multicast/swarm/plot"
@@ -63,9 +64,12 @@ type Setting struct {
 
 // MarshalJSON writes the report as result.json has it.
 func (r *Report) MarshalJSON() ([]byte, error) {
-	targets := r.Targets
-	if targets == nil {
-		targets = []Target{}
+	targets := make([]Target, len(r.Targets))
+	for i, t := range r.Targets {
+		if math.IsInf(t.Got, 0) || math.IsNaN(t.Got) {
+			t.Got = -1 // it never came about
+		}
+		targets[i] = t
 	}
 	return json.Marshal(struct {
 		Scenario  string   `json:"scenario"`

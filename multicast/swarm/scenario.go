@@ -97,8 +97,8 @@ func Named(name string, n int) (*Scenario, error) {
 	switch name {
 	case "overlay", "route", "post", "steady":
 	case "cliff":
-		sc.Churn.On, sc.Faults = false, []Fault{{Kind: FaultKill, Share: 0.5, At: 2 * time.Second}}
-		sc.Duration, sc.Runs = 12*time.Second, 1
+		sc.Churn.On, sc.Faults = false, []Fault{{Kind: FaultKill, Share: 0.5}}
+		sc.Duration, sc.Runs = 10*time.Second, 20
 	case "tight":
 		sc.Rho, sc.Upload = 1.15, []UploadClass{{1, 1.15}}
 	case "delay":

@@ -36,11 +36,11 @@ type Sim struct {
 	// newCore makes the core of a node.
 	newCore func(s *Sim, n *Node) (Core, error)
 
-	ledger ledger
-	churn  churn
-	fault  faults
-	keys   []Key // of the streams, by the number that packets carry
-	broken []string
+	ledger   ledger
+	churn    churn
+	fault    faults
+	keys     []Key // of the streams, by the number that packets carry
+	breaches []breach
 	// nativeDown is until when there is no native multicast.
 	nativeDown reliability.Time
 }
@@ -132,16 +132,35 @@ func (s *Sim) Run(d time.Duration) { s.RunUntil(s.now.Add(d)) }
 // mix adds v to the digest (FNV-1a over words).
 func (s *Sim) mix(v uint64) { s.hash = (s.hash ^ v) * 1099511628211 }
 
-// fail notes a broken invariant. The run goes on, so that all of them show.
-func (s *Sim) fail(format string, args ...any) {
-	const enough = 50
-	if len(s.broken) < enough {
-		s.broken = append(s.broken, fmt.Sprintf("%.3f s: ", s.Elapsed().Seconds())+fmt.Sprintf(format, args...))
-	}
+// breach is one invariant that did not hold, and where it first showed.
+type breach struct {
+	rule  string
+	first string
+	count int
 }
 
-// Broken returns the invariants that did not hold.
-func (s *Sim) Broken() []string { return s.broken }
+// fail notes that an invariant did not hold. The run goes on, so that all of
+// them show.
+func (s *Sim) fail(rule, format string, args ...any) {
+	for i := range s.breaches {
+		if s.breaches[i].rule == rule {
+			s.breaches[i].count++
+			return
+		}
+	}
+	first := fmt.Sprintf("at %.3f s ", s.Elapsed().Seconds()) + fmt.Sprintf(format, args...)
+	s.breaches = append(s.breaches, breach{rule, first, 1})
+}
+
+// Broken returns the invariants that did not hold: how often, and the first
+// time.
+func (s *Sim) Broken() []string {
+	var list []string
+	for _, b := range s.breaches {
+		list = append(list, fmt.Sprintf("%s: %d times, first %s", b.rule, b.count, b.first))
+	}
+	return list
+}
 
 // keyNumber returns the number of a stream for packets, 0 for none.
 func (s *Sim) keyNumber(k Key) int32 {

@@ -21,6 +21,7 @@ type media struct {
 	audio    []int32 // index of the n-th audio and video message
 	video    []int32
 	first    int // the first message of the measurement
+	until    int // the first after it, 0 if there is none
 	// born and bytes of fragments, from their first transmission.
 	born []reliability.Time
 	sum  []uint32
@@ -52,13 +53,13 @@ func (m *media) checkFragment(s *Sim, n *Node, id uint64, b []byte) {
 		return
 	}
 	if m.sum[i] != checksum(b) {
-		s.fail("node %d got fragment %d altered", n.index, id)
+		s.fail("fragments arrive unaltered", "node %d got fragment %d altered", n.index, id)
 	}
 }
 
 // checkAge notes when a fragment first leaves, and that it does not leave when
 // it is too old.
-func (m *media) checkAge(s *Sim, n *Node, id uint64) {
+func (m *media) checkAge(s *Sim, n *Node, id uint64, b []byte) {
 	if len(m.born) == 0 {
 		m.head = id
 	}
@@ -67,7 +68,7 @@ func (m *media) checkAge(s *Sim, n *Node, id uint64) {
 	}
 	i := int(id - m.head)
 	if i >= len(m.born)+1<<16 {
-		s.fail("node %d sent fragment %d of the future", n.index, id)
+		s.fail("fragments are numbered one after the other", "node %d sent fragment %d of the future", n.index, id)
 		return
 	}
 	for i >= len(m.born) {
@@ -75,14 +76,14 @@ func (m *media) checkAge(s *Sim, n *Node, id uint64) {
 		m.sum = append(m.sum, 0)
 	}
 	if m.born[i] == 0 {
-		m.born[i] = s.now
+		m.born[i], m.sum[i] = s.now, checksum(b)
 		return
 	}
 	// The window counts from when a node learned of a fragment: later than its
 	// birth by the way to the node.
 	const way = 2 * time.Second
 	if age := s.now.Sub(m.born[i]); age > m.windowSize+m.margin+way {
-		s.fail("node %d passed fragment %d on after %v", n.index, id, age)
+		s.fail("nothing older than window and margin is passed on", "node %d passed fragment %d on after %v", n.index, id, age)
 	}
 }
 
@@ -163,7 +164,7 @@ func (v *view) handOver(msg *packager.Message) {
 	m := &s.ledger.media
 	i, ok := m.index(msg)
 	if !ok {
-		s.fail("node %d handed over a message of time %d that nobody wrote", v.node.index, msg.Timestamp)
+		s.fail("only what was written is handed over", "node %d handed over a message of time %d that nobody wrote", v.node.index, msg.Timestamp)
 		return
 	}
 	w := &m.messages[i]
@@ -172,7 +173,7 @@ func (v *view) handOver(msg *packager.Message) {
 		track = 1
 	}
 	if i <= v.last[track] {
-		s.fail("node %d handed over message %d after %d", v.node.index, i, v.last[track])
+		s.fail("order is kept", "node %d handed over message %d after %d", v.node.index, i, v.last[track])
 	}
 	v.last[track] = i
 	if v.first < 0 {
@@ -193,7 +194,7 @@ func (v *view) handOver(msg *packager.Message) {
 	}
 	k := i % viewMessages
 	if v.got[k/64]&(1<<(k%64)) != 0 {
-		s.fail("node %d handed message %d over twice", v.node.index, i)
+		s.fail("a message is handed over once", "node %d handed message %d over twice", v.node.index, i)
 	}
 	v.got[k/64] |= 1 << (k % 64)
 	if s.ledger.on && i >= m.first && w.at >= v.playable {
@@ -216,7 +217,7 @@ func (v *view) judge(now reliability.Time) {
 		k := v.counted % viewMessages
 		got := v.got[k/64]&(1<<(k%64)) != 0
 		v.got[k/64] &^= 1 << (k % 64)
-		if !v.sim.ledger.on || v.counted < m.first {
+		if !v.sim.ledger.on || v.counted < m.first || m.until > 0 && v.counted >= m.until {
 			continue
 		}
 		v.due[w.class]++
