@@ -113,6 +113,7 @@ var importLaw = map[string]rule{
 	"internal/lab": {edge, []string{"rtmfp/vnet", "reliability"}},
 	// The end-to-end tests and the load clients are programs of their own.
 	"internal/e2e":            {edge, []string{"..."}},
+	"internal/nettest":        {edge, []string{"internal/lab", "rtmfp/vnet"}},
 	"internal/hlscheck":       {edge, nil},
 	"internal/load":           {edge, nil},
 	"internal/load/edgebench": {edge, []string{"internal/load"}},
