@@ -85,6 +85,7 @@ var importLaw = map[string]rule{
 	"packager/opus":   {pure, nil},
 	"packager/mp3":    {pure, nil},
 	"packager/flv":    {pure, nil},
+	"packager/id3":    {pure, nil},
 	"packager/fmp4":   {pure, []string{"packager/nalu", "packager/h264", "packager/h265", "packager/aac"}},
 	"packager/mpegts": {pure, []string{"packager/nalu", "packager/h264", "packager/h265", "packager/aac"}},
 	"packager": {pure, []string{
@@ -103,7 +104,7 @@ var importLaw = map[string]rule{
 	"ingest/file":     {edge, []string{"ingest", "ingest/flv", "packager", "packager/...", "reliability"}},
 	"playout":         {pure, []string{"packager", "reliability"}},
 	"playout/station": {edge, []string{"playout", "packager", "reliability"}},
-	"playout/hls":     {edge, []string{"playout", "packager", "packager/...", "reliability"}},
+	"playout/hls":     {edge, []string{"playout", "packager", "packager/...", "reliability", "rtmfp/amf0"}},
 	"playout/flv":     {edge, []string{"playout", "packager", "packager/...", "reliability", "rtmfp/amf0"}},
 	"playout/rtsp":    {edge, []string{"playout", "packager", "packager/...", "reliability"}},
 	"playout/web":     {edge, []string{"ingest", "playout", "playout/...", "packager", "reliability"}},

@@ -78,6 +78,10 @@ type HLS struct {
 	PartDuration time.Duration
 	// Window is how much of a stream the playlists list.
 	Window time.Duration
+	// SeparateAudio gives audio a playlist of its own.
+	SeparateAudio bool
+	// Metadata is "off", "events" or "all".
+	Metadata string
 }
 
 // Publish says who may publish.

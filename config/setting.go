@@ -57,7 +57,7 @@ type Setting struct {
 // Settings returns the table of all settings, in the order in which the file
 // and the reference page list them.
 func Settings() []Setting {
-	return slices.Concat(serverSettings(), mediaSettings(), networkSettings(), groupSettings(), streamSettings())
+	return slices.Concat(serverSettings(), mediaSettings(), publishSettings(), networkSettings(), groupSettings(), streamSettings())
 }
 
 // serverSettings are those of logs and listeners.
@@ -111,8 +111,7 @@ func serverSettings() []Setting {
 	}
 }
 
-// mediaSettings are those of streams: how they are cut, who may publish them
-// and where they come from.
+// mediaSettings are those of how streams are cut and served.
 func mediaSettings() []Setting {
 	return []Setting{
 		{
@@ -140,6 +139,22 @@ func mediaSettings() []Setting {
 			Help:  "How much of the stream a playlist lists, at least. Low latency needs six target durations for its short updates.",
 			field: func(c *Config) any { return &c.HLS.Window },
 		},
+		{
+			Key: "hls.separateAudio", Kind: KindBool, Default: "false",
+			Help:  "Whether audio has a playlist of its own beside the video's, instead of being in the same files. Apple's players prefer it; it doubles the requests. Only with hls.variant fmp4.",
+			field: func(c *Config) any { return &c.HLS.SeparateAudio },
+		},
+		{
+			Key: "hls.metadata", Kind: KindString, Default: "events", Choices: []string{"off", "events", "all"},
+			Help:  "Which data messages of a stream players get as timed metadata (ID3): events are onTextData and onCuePoint, all are those of any other name too.",
+			field: func(c *Config) any { return &c.HLS.Metadata },
+		},
+	}
+}
+
+// publishSettings are those of who may publish, and of streams.
+func publishSettings() []Setting {
+	return []Setting{
 		{
 			Key: "publish.key", Kind: KindString, Default: "", Live: true, Secret: true,
 			Help:  "The key that publishers must give (rtmp://HOST/live/STREAM?key=KEY). Without one the node makes a key when it listens beyond loopback, and asks for none when it does not.",

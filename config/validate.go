@@ -19,6 +19,12 @@ func (l *Loaded) validate() error {
 			Allowed: "up to " + l.HLS.TargetDuration.String(), Origin: l.blame("hls.segmentMin", "hls.targetDuration"),
 		}
 	}
+	if l.HLS.SeparateAudio && l.HLS.Variant != "fmp4" {
+		return &Error{
+			Key: "hls.separateAudio", Value: "true", Problem: "is not possible with hls.variant " + l.HLS.Variant,
+			Allowed: "true with hls.variant fmp4", Origin: l.blame("hls.separateAudio", "hls.variant"),
+		}
+	}
 	if l.RTMP.TLSListen != "" && (l.RTMP.TLSCertificate == "" || l.RTMP.TLSKey == "") {
 		return &Error{
 			Key: "rtmp.tlsListen", Value: l.RTMP.TLSListen, Problem: "needs a certificate and its key",

@@ -174,6 +174,23 @@ func (m *Member) HandleLANMember(now reliability.Time, id overlay.PeerID, addrs 
 	m.settle(now)
 }
 
+// HandleNative takes a fragment that came by native multicast, see
+// Engine.HandleNative.
+func (m *Member) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, origin [4]byte) {
+	m.engine.HandleNative(now, keyPrefix, b, origin)
+	m.settle(now)
+}
+
+// HandleNativeInfo takes the announcement of a stream that came by native
+// multicast, see Engine.HandleNativeInfo.
+func (m *Member) HandleNativeInfo(now reliability.Time, announcement []byte, relayed bool, origin [4]byte) {
+	m.engine.HandleNativeInfo(now, announcement, relayed, origin)
+	m.settle(now)
+}
+
+// PollNative returns the next thing to multicast natively.
+func (m *Member) PollNative() (NativeOut, bool) { return m.engine.PollNative() }
+
 // SetOwnAddresses says where others find this node.
 func (m *Member) SetOwnAddresses(now reliability.Time, addrs []wire.Address) {
 	m.ring.SetOwnAddresses(now, addrs)

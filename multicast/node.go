@@ -62,6 +62,9 @@ type NodeConfig struct {
 	// Rand makes choices among peers, Entropy secrets.
 	Rand    *rand.Rand
 	Entropy io.Reader
+	// FirstSequence numbers the first native multicast datagram: above all that
+	// this node has ever used, such as the time in units of 0.1 ms.
+	FirstSequence uint64
 	// Introduces lets the node help two of its peers to find each other. It
 	// should be set on all nodes that others can reach.
 	Introduces bool
@@ -110,6 +113,8 @@ type NodeStats struct {
 	MediaDropped  uint64 // fragments given up: no flow, or its queue was full
 	ControlLost   uint64 // control messages given up: no flow
 	RelayedPieces uint64 // datagrams sent through relays
+	NativeSent    uint64 // native multicast datagrams sent
+	NativeForeign uint64 // native multicast datagrams of no group of ours
 }
 
 // NodeEventKind says what happened at a node.
@@ -153,7 +158,7 @@ type membership struct {
 	// serverChannel says that introducers are asked for members.
 	serverChannel bool
 	extensions    bool
-	native        []*nativeChannel
+	native        *native // nil without native multicast
 }
 
 // JoinConfig says which group to join and how.

@@ -74,9 +74,7 @@ func (n *Node) PollTimeout() reliability.Time {
 	at := n.endpoint.PollTimeout()
 	for _, m := range n.groups {
 		at = min(at, m.member.PollTimeout())
-		for _, c := range m.native {
-			at = min(at, c.pollTimeout())
-		}
+		at = min(at, m.native.pollTimeout())
 	}
 	for _, s := range n.servers {
 		at = min(at, s.deadline())

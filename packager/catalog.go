@@ -23,6 +23,16 @@ type Catalog struct {
 	Segmentation Segmentation
 	// Video and Audio say which tracks the stream has now.
 	Video, Audio bool
+
+	// Frame is the frame by which [LongestPart] chooses, 0 before the second
+	// picture; FrameRate is the rate that the publisher knows, 0 if none.
+	Frame     time.Duration
+	FrameRate float64
+	// AudioMark is where the last audio unit before this message was placed,
+	// if HasAudioMark is set: from it every node places the following ones
+	// alike, wherever it joined.
+	AudioMark    AudioMark
+	HasAudioMark bool
 }
 
 // Cut is the start of a segment.
@@ -30,7 +40,8 @@ type Cut struct {
 	// Number counts segments from 1 and never repeats within an epoch.
 	Number uint64
 	// Start is the decode time of the segment's first video frame, or of its
-	// first audio frame if there is no video.
+	// first audio frame if there is no video. If the video has stalled, it
+	// may lie before the sample at which the cut is noticed.
 	Start time.Duration
 	// Independent is set if the segment begins with a key frame.
 	Independent bool

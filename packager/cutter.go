@@ -13,8 +13,8 @@ const (
 	// resyncMin is the shortest segment that is cut to get back to key
 	// frames after one that began without.
 	resyncMin = time.Second
-	// stalledVideo is how long audio may run ahead of the last video frame
-	// before it cuts alone, beyond the longest segment.
+	// stalledVideo is how far audio must be ahead of the last video frame to
+	// cut alone, once the segment is too long.
 	stalledVideo = time.Second
 )
 
@@ -30,16 +30,17 @@ func DefaultSegmentation() Segmentation {
 // The rule: a key frame cuts when the segment has lasted Min. A segment that
 // would exceed Target + 0.49 s is cut without a key frame; the next key frame
 // then cuts after one second already. A stream without video is cut at the
-// first access unit after Min.
+// first access unit after Min, and one whose video has stalled at Target.
 type Cutter struct {
 	rule     Segmentation
 	hasVideo bool
 	started  bool
 	forced   bool
 	last     Cut
-	// lastVideo and interval are the decode time of the last video frame and
-	// the time between the last two.
-	lastVideo, interval time.Duration
+	// lastVideo is the decode time of the last video frame, step the time
+	// between the last two, interval the smaller one of the last two steps: a
+	// frame that was lost does not count.
+	lastVideo, step, interval time.Duration
 }
 
 // NewCutter returns a cutter for a stream with or without video.
@@ -82,12 +83,16 @@ func (c *Cutter) Next(s Sample) (Cut, bool) {
 		independent, cut = s.Key, c.videoCuts(s)
 		c.noteVideo(s)
 	default:
-		cut = c.started && s.DTS-c.last.Start > c.rule.Target+targetSlack && s.DTS-c.lastVideo > c.rule.Target+stalledVideo
+		cut = c.started && s.DTS-c.last.Start > c.rule.Target+targetSlack && s.DTS-c.lastVideo > stalledVideo
 	}
 	if !cut {
 		return Cut{}, false
 	}
 	next := Cut{Number: c.last.Number + 1, Start: s.DTS, Independent: independent, Discontinuity: c.last.Discontinuity}
+	if c.hasVideo && s.Track == TrackAudio {
+		// The border lies where it should have been, behind the last frame.
+		next.Start = max(c.last.Start+c.rule.Target, c.lastVideo+time.Millisecond)
+	}
 	if c.forced && c.started {
 		next.Discontinuity++
 	}
@@ -97,7 +102,7 @@ func (c *Cutter) Next(s Sample) (Cut, bool) {
 
 func (c *Cutter) noteVideo(s Sample) {
 	if d := s.DTS - c.lastVideo; d > 0 && d < c.rule.Target {
-		c.interval = d
+		c.step, c.interval = d, min(d, c.step)
 	}
 	c.lastVideo = s.DTS
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/packager/flv"
+	"github.com/ringcast/ringcast/packager/opus"
 	"github.com/ringcast/ringcast/reliability"
 )
 
@@ -47,7 +48,12 @@ type Packager struct {
 	pending      bool
 	early        []Sample // audio before the first key frame
 	wall         int64    // Unix milliseconds at media time 0
-	stats        PackagerStats
+	// audio places audio units as every node does, for the catalogue's mark;
+	// unit is the length of a unit in samples, 0 if units differ.
+	audio AudioClock
+	unit  int64
+	frame frameMeter
+	stats PackagerStats
 }
 
 // NewPackager returns a packager for one stream.
@@ -127,8 +133,29 @@ func (p *Packager) Pack(dst []Message, now reliability.Time, s Sample) []Message
 
 func (p *Packager) appendSample(dst []Message, s Sample) []Message {
 	p.stats.Samples[s.Track]++
+	switch s.Track {
+	case TrackVideo:
+		p.frame.picture(s.DTS)
+	case TrackAudio:
+		p.placeAudio(s)
+	}
 	p.stats.Bytes[s.Track] += uint64(len(s.Payload))
 	return append(dst, p.message(s))
+}
+
+// placeAudio follows what every node's clock does.
+func (p *Packager) placeAudio(s Sample) {
+	if p.audio.Rate == 0 {
+		return
+	}
+	unit := p.unit
+	if unit == 0 {
+		unit = ToScale(opus.Duration(s.Payload), p.audio.Rate)
+	}
+	p.audio.Place(s.DTS, unit)
+	if _, video := trackOf(p.active, TrackVideo); !video && p.frame.frame == 0 {
+		p.frame.frame = min(max(FromScale(unit, p.audio.Rate), 1), maxFrame)
+	}
 }
 
 // maxEarly bounds the audio that waits for the first key frame.
@@ -184,6 +211,10 @@ func (p *Packager) switchesAt(s Sample) bool {
 }
 
 func (p *Packager) switchTracks() {
+	before, _ := trackOf(p.active, TrackAudio)
+	if after, ok := trackOf(p.next, TrackAudio); ok && !after.SameConfig(before) {
+		p.audio, p.unit = AudioClock{Rate: int64(after.SampleRate)}, int64(after.SamplesPerUnit())
+	}
 	p.active, p.next, p.pending = p.next, nil, false
 	_, video := trackOf(p.active, TrackVideo)
 	p.cutter.SetVideo(video)
@@ -203,11 +234,13 @@ func trackOf(tracks []Track, id TrackID) (Track, bool) {
 func (p *Packager) appendHead(dst []Message, cut Cut, s Sample) []Message {
 	timestamp := wireTime(s.DTS)
 	if !p.params.NoCatalog {
-		_, video := trackOf(p.active, TrackVideo)
+		picture, video := trackOf(p.active, TrackVideo)
 		_, audio := trackOf(p.active, TrackAudio)
+		mark, marked := p.audio.Last()
 		body := AppendCatalog(make([]byte, 0, 256), Catalog{
 			Epoch: p.params.Epoch, MediaTime: s.DTS, Wall: p.wall, Segment: cut, Segmentation: p.params.Segmentation,
-			Video: video, Audio: audio,
+			Video: video, Audio: audio, Frame: p.frame.frame, FrameRate: picture.FrameRate,
+			AudioMark: mark, HasAudioMark: marked && audio,
 		})
 		dst = append(dst, Message{Type: MessageData, Timestamp: timestamp, Class: reliability.ClassConfig, Payload: body})
 	}

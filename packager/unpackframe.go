@@ -302,6 +302,9 @@ func (u *Unpackager) handleCatalog(timestamp uint32, body []byte) error {
 	}
 	u.clock.Set(timestamp, c.MediaTime)
 	u.expects, u.expectVideo, u.expectAudio = true, c.Video, c.Audio
+	if c.FrameRate > 0 {
+		u.hints.frameRate = c.FrameRate
+	}
 	if u.released {
 		// A track that the publisher dropped must not stay announced.
 		if u.video.known && !c.Video || u.audio.known && !c.Audio {

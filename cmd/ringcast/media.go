@@ -120,6 +120,7 @@ func (m *media) addOutputs(n *node, c *config.Config) {
 	if n.http != nil {
 		settings := hls.DefaultConfig()
 		settings.Variant, settings.Window = hls.Variant(c.HLS.Variant), c.HLS.Window
+		settings.SeparateAudio, settings.Metadata = c.HLS.SeparateAudio, hls.Metadata(c.HLS.Metadata)
 		m.hls = hls.New(settings)
 		m.station.AddSink(m.hls.Sink)
 	}

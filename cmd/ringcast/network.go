@@ -244,6 +244,7 @@ func (n *network) joinOptions(introducers []peernode.Introducer) peernode.JoinOp
 	extensions := n.config.Group.Extensions
 	return peernode.JoinOptions{
 		Introducers: introducers, Params: n.params(), Plain: extensions == "off", RequireExtensions: extensions == "required",
+		RelayToLAN: n.config.Fusion.RelayToLAN,
 	}
 }
 

@@ -17,6 +17,14 @@ func TestHLSRules(t *testing.T) {
 			t.Errorf("looked only at %d parts, %d segments and %d delta updates", r.Parts, r.Segments, r.Deltas)
 		}
 	})
+	t.Run("separate audio", func(t *testing.T) {
+		t.Parallel()
+		n := startNode(t, "demo", "--hls-separate-audio")
+		r := checkRules(t, n.Streams[0].HLS, 80)
+		if r.Parts < 120 || r.Segments < 8 || r.Deltas < 2 {
+			t.Errorf("looked only at %d parts, %d segments and %d delta updates", r.Parts, r.Segments, r.Deltas)
+		}
+	})
 	t.Run("mpegts", func(t *testing.T) {
 		t.Parallel()
 		n := startNode(t, "demo", "--hls-variant", "mpegts")

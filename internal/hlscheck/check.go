@@ -18,13 +18,27 @@ type Report struct {
 	Problems []string
 	// Reloads, Segments, Parts and Deltas count what was looked at.
 	Reloads, Segments, Parts, Deltas int
+	// Holes counts the places where a track's time jumps ahead by more than
+	// the 0.1 s that players pass over, by track.
+	Holes [4]int
 }
 
-// checker is one run over a stream.
+// Checker watches one stream.
+type Checker struct {
+	// Blocking says whether reloads wait for the next part, as a low-latency
+	// player's do. A test that writes the stream itself reloads when it wants.
+	Blocking bool
+
+	client *http.Client
+	report *Report
+	known  map[string]bool
+	main   *checker
+	audio  *checker // nil unless audio has a playlist of its own
+}
+
+// checker is what is known of one media playlist.
 type checker struct {
-	client  *http.Client
-	report  Report
-	known   map[string]bool
+	*Checker
 	media   string // URL of the media playlist
 	last    *playlist
 	byMSN   map[int]segment
@@ -35,53 +49,119 @@ type checker struct {
 	hint    string
 	cc      map[int]int
 	done    map[int]bool // segments that were fetched
+	begun   map[int]bool // segments of which parts were fetched
 }
 
 const maxProblems = 100
 
+// New returns a checker that has read the multivariant playlist.
+func New(ctx context.Context, client *http.Client, index string) (*Checker, error) {
+	c := &Checker{Blocking: true, client: client, report: &Report{}, known: make(map[string]bool)}
+	return c, c.index(ctx, index)
+}
+
+func (c *Checker) newMedia(media string) *checker {
+	return &checker{
+		Checker: c, media: media, byMSN: make(map[int]segment),
+		inits: make(map[string]map[uint32]uint32), parts: make(map[string][]byte), ends: make(map[uint32]uint64),
+		cc: make(map[int]int), done: make(map[int]bool), begun: make(map[int]bool),
+	}
+}
+
+// Report returns what was found so far.
+func (c *Checker) Report() *Report { return c.report }
+
 // Run watches the stream of a multivariant playlist over a number of reloads
 // and returns what is wrong with it. The error says why it could not go on.
 func Run(ctx context.Context, index string, reloads int) (*Report, error) {
-	c := &checker{
-		client: &http.Client{Timeout: 30 * time.Second}, known: make(map[string]bool), byMSN: make(map[int]segment),
-		inits: make(map[string]map[uint32]uint32), parts: make(map[string][]byte), ends: make(map[uint32]uint64),
-		cc: make(map[int]int), done: make(map[int]bool),
+	c, err := New(ctx, &http.Client{Timeout: 30 * time.Second}, index)
+	if err != nil {
+		return c.report, err
 	}
-	if err := c.index(ctx, index); err != nil {
-		return &c.report, err
-	}
-	ask := c.media
 	for c.report.Reloads < reloads {
-		text, err := c.get(ctx, ask, "application/vnd.apple.mpegurl")
-		if err != nil {
-			return &c.report, err
+		if ended, err := c.Step(ctx); err != nil || ended {
+			return c.report, err
 		}
-		c.report.Reloads++
-		p := parse(string(text), c.problem)
-		p.checkAlone(c.problem)
-		c.compare(&p)
-		if err := c.fetch(ctx, &p); err != nil {
-			return &c.report, err
-		}
-		if p.control["CAN-SKIP-UNTIL"] != "" && c.report.Reloads%10 == 0 {
-			c.delta(ctx)
-		}
-		c.last = &p
-		if p.ended {
-			return &c.report, nil
-		}
-		if ask = c.next(&p); ask == c.media {
+		if p := c.main.last; c.main.next(p) == c.main.media {
 			select {
 			case <-time.After(time.Duration(p.target) * time.Second / 2):
 			case <-ctx.Done():
-				return &c.report, ctx.Err()
+				return c.report, ctx.Err()
 			}
 		}
 	}
-	return &c.report, nil
+	return c.report, nil
 }
 
-func (c *checker) problem(format string, args ...any) {
+// Step reloads the playlists once, fetches what is new, and looks at it. It
+// reports whether the stream has ended.
+func (c *Checker) Step(ctx context.Context) (ended bool, err error) {
+	c.report.Reloads++
+	if err := c.main.step(ctx); err != nil {
+		return false, err
+	}
+	if c.audio != nil {
+		if err := c.audio.step(ctx); err != nil {
+			return false, err
+		}
+		c.together(c.main.last, c.audio.last)
+	}
+	return c.main.last.ended, nil
+}
+
+func (c *checker) step(ctx context.Context) error {
+	ask := c.media
+	if c.last != nil && c.Blocking {
+		ask = c.next(c.last)
+	}
+	text, err := c.get(ctx, ask, "application/vnd.apple.mpegurl")
+	if err != nil {
+		return err
+	}
+	p := parse(string(text), c.problem)
+	p.checkAlone(c.problem)
+	c.compare(&p)
+	c.checkHint(ctx, &p)
+	if err := c.fetch(ctx, &p); err != nil {
+		return err
+	}
+	if p.control["CAN-SKIP-UNTIL"] != "" && c.report.Reloads%10 == 0 {
+		c.delta(ctx)
+	}
+	c.last = &p
+	return nil
+}
+
+// together holds two renditions against each other: what has one number must be
+// the same time in both.
+func (c *Checker) together(main, audio *playlist) {
+	for _, tag := range []string{"#EXT-X-TARGETDURATION", "#EXT-X-SERVER-CONTROL", "#EXT-X-PART-INF"} {
+		if main.header[tag] != audio.header[tag] {
+			c.problem("%s is %q for audio, %q for video", tag, audio.header[tag], main.header[tag])
+		}
+	}
+	for _, s := range audio.segments {
+		other, ok := c.main.byMSN[s.msn]
+		if !ok || s.uri == "" || other.uri == "" {
+			continue
+		}
+		if apart := s.date.Sub(other.date).Seconds(); s.discontinuity != other.discontinuity || math.Abs(apart) > 0.15 {
+			c.problem("segment %d of audio lies %.3f s apart from the video's, discontinuity %d and %d", s.msn, apart, s.discontinuity, other.discontinuity)
+		}
+		if len(s.parts) > 0 && len(other.parts) > 0 && len(s.parts) != len(other.parts) {
+			c.problem("segment %d has %d parts of audio and %d of video", s.msn, len(s.parts), len(other.parts))
+		}
+	}
+	for _, p := range []*playlist{main, audio} {
+		last := p.segments[len(p.segments)-1]
+		want := fmt.Sprintf("%d %d", last.msn, len(last.parts)-1)
+		if !p.ended && p.partTarget > 0 && (len(p.reports) != 1 || p.reports[0] != want) {
+			c.problem("rendition reports %q, want the other rendition at %q", p.reports, want)
+		}
+	}
+}
+
+func (c *Checker) problem(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if !c.known[text] && len(c.report.Problems) < maxProblems {
 		c.known[text] = true
@@ -91,7 +171,7 @@ func (c *checker) problem(format string, args ...any) {
 
 var errStatus = errors.New("unexpected status")
 
-func (c *checker) get(ctx context.Context, target, wantType string) ([]byte, error) {
+func (c *Checker) get(ctx context.Context, target, wantType string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
@@ -138,7 +218,7 @@ func (c *checker) resolve(ref string) string {
 }
 
 // index reads the multivariant playlist.
-func (c *checker) index(ctx context.Context, target string) error {
+func (c *Checker) index(ctx context.Context, target string) error {
 	text, err := c.get(ctx, target, "application/vnd.apple.mpegurl")
 	if err != nil {
 		return err
@@ -147,9 +227,15 @@ func (c *checker) index(ctx context.Context, target string) error {
 	if lines[0] != "#EXTM3U" {
 		c.problem("the multivariant playlist begins with %q", lines[0])
 	}
+	base := &checker{Checker: c, media: target}
 	for i, line := range lines {
+		if value, ok := strings.CutPrefix(line, "#EXT-X-MEDIA:"); ok {
+			if list, err := attributes(value); err == nil && list["TYPE"] == "AUDIO" && list["URI"] != "" {
+				c.audio = c.newMedia(base.resolve(list["URI"]))
+			}
+		}
 		value, ok := strings.CutPrefix(line, "#EXT-X-STREAM-INF:")
-		if !ok || i+1 >= len(lines) {
+		if !ok || i+1 >= len(lines) || c.main != nil {
 			continue
 		}
 		list, err := attributes(value)
@@ -161,11 +247,12 @@ func (c *checker) index(ctx context.Context, target string) error {
 				c.problem("EXT-X-STREAM-INF without %s", name)
 			}
 		}
-		c.media = target
-		c.media = c.resolve(strings.TrimSpace(lines[i+1]))
-		return nil
+		c.main = c.newMedia(base.resolve(strings.TrimSpace(lines[i+1])))
 	}
-	return errors.New("the multivariant playlist has no variant")
+	if c.main == nil {
+		return errors.New("the multivariant playlist has no variant")
+	}
+	return nil
 }
 
 // next returns what to ask for after a playlist: the next part, blocking, if
@@ -210,7 +297,6 @@ func (c *checker) compare(p *playlist) {
 			c.problem("%s changed from %q to %q", tag, old.header[tag], p.header[tag])
 		}
 	}
-	c.checkHint(p)
 }
 
 // same checks that a segment is what it was in an earlier playlist.
@@ -232,7 +318,7 @@ func (c *checker) same(old, s segment) {
 }
 
 // checkHint checks that the last hint came true, unless the stream ended.
-func (c *checker) checkHint(p *playlist) {
+func (c *checker) checkHint(ctx context.Context, p *playlist) {
 	hint := c.hint
 	c.hint = ""
 	if len(p.hints) == 1 {
@@ -248,13 +334,10 @@ func (c *checker) checkHint(p *playlist) {
 			}
 		}
 	}
-	// A segment that ends at a key frame is closed one part early.
-	if len(p.segments) > 0 && c.last != nil {
-		if n := len(c.last.segments); n > 0 && c.byMSN[c.last.segments[n-1].msn].uri != "" {
-			return
-		}
+	// After a burst it may be there without being listed any more.
+	if _, err := c.get(ctx, c.resolve(hint), ""); err != nil {
+		c.problem("the hinted part %s never came", hint)
 	}
-	c.problem("the hinted part %s never came", hint)
 }
 
 // fetch gets what is new in a playlist and looks into it.
@@ -293,7 +376,7 @@ func (c *checker) part(ctx context.Context, s segment, pt part) error {
 	if err != nil {
 		return err
 	}
-	c.parts[pt.uri] = body
+	c.parts[pt.uri], c.begun[s.msn] = body, true
 	c.report.Parts++
 	runs, err := fragments(body)
 	if err != nil {
@@ -311,7 +394,8 @@ func (c *checker) measure(s segment, name string, all [][]run, declared float64,
 		c.endsDis = s.discontinuity
 		clear(c.ends)
 	}
-	longest, key, video := 0.0, false, false
+	var lasts [2]float64 // of the video track and of others
+	key, video := false, false
 	for _, runs := range all {
 		for _, r := range runs {
 			scale := scales[r.track]
@@ -322,14 +406,20 @@ func (c *checker) measure(s segment, name string, all [][]run, declared float64,
 			if end, ok := c.ends[r.track]; ok && r.base < end {
 				c.problem("%s: track %d begins at %d, before the end %d of what came before", name, r.track, r.base, end)
 			}
-			c.ends[r.track] = r.base + r.duration
-			if r.track == 1 {
-				video, key = true, key || r.anySync
-				longest = float64(r.duration) / float64(scale)
-			} else if !video {
-				longest = max(longest, float64(r.duration)/float64(scale))
+			if end, ok := c.ends[r.track]; ok && r.base > end+uint64(scale)/10 && r.track < uint32(len(c.report.Holes)) {
+				c.report.Holes[r.track]++
 			}
+			c.ends[r.track] = r.base + r.duration
+			kind := 1
+			if r.track == 1 {
+				kind, video, key = 0, true, key || r.anySync
+			}
+			lasts[kind] += float64(r.duration) / float64(scale)
 		}
+	}
+	longest := lasts[0]
+	if !video {
+		longest = lasts[1]
 	}
 	if math.Abs(longest-declared) > 0.1 {
 		c.problem("%s lasts %.3f s, declared are %.3f", name, longest, declared)
@@ -352,9 +442,11 @@ func (c *checker) segment(ctx context.Context, s segment) error {
 		return nil
 	}
 	if len(s.parts) == 0 {
-		if _, err := fragments(body); err != nil {
+		runs, err := fragments(body)
+		if err != nil {
 			c.problem("segment %s: %v", s.uri, err)
 		}
+		c.whole(s, runs)
 		return nil
 	}
 	var joined []byte
@@ -367,6 +459,20 @@ func (c *checker) segment(ctx context.Context, s segment) error {
 		c.problem("segment %s is not its parts joined", s.uri)
 	}
 	return nil
+}
+
+// whole measures a segment without parts; of one whose first parts were
+// measured already only the end counts.
+func (c *checker) whole(s segment, runs [][]run) {
+	if !c.begun[s.msn] {
+		c.measure(s, s.uri, runs, s.duration, nil)
+		return
+	}
+	for _, fragment := range runs {
+		for _, r := range fragment {
+			c.ends[r.track] = max(c.ends[r.track], r.base+r.duration)
+		}
+	}
 }
 
 // delta asks for a delta update and checks that it amounts to the whole

@@ -91,13 +91,14 @@ func TestHistoryIsChecked(t *testing.T) {
 		{"hint", `a_9.1.m4s`, `a_9.5.m4s`, "never came"},
 	}
 	for _, tt := range tests {
-		c := &checker{known: map[string]bool{}, byMSN: map[int]segment{}}
+		c := &checker{Checker: &Checker{known: map[string]bool{}, report: &Report{}, client: http.DefaultClient}, byMSN: map[int]segment{}, media: "http://127.0.0.1:1/"}
 		first := parse(good, c.problem)
 		c.compare(&first)
 		c.hint = first.hints[0]
 		c.last = &first
 		second := parse(strings.Replace(good, tt.old, tt.replacement, 1), c.problem)
 		c.compare(&second)
+		c.checkHint(t.Context(), &second)
 		found := strings.Join(c.report.Problems, "; ")
 		if tt.want == "" && found != "" || !strings.Contains(found, tt.want) {
 			t.Errorf("%s: problems %q, want %q", tt.name, found, tt.want)

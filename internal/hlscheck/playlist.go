@@ -22,6 +22,7 @@ type playlist struct {
 	partTarget          float64
 	segments            []segment // the last one may be open: without URI
 	hints               []string
+	reports             []string // "LAST-MSN LAST-PART" of other renditions
 	ended, independents bool
 	header              map[string]string // singleton tags and their values
 }
@@ -220,6 +221,8 @@ func (ps *parser) body(tag, value string) bool {
 	case "#EXT-X-GAP":
 		ps.problem("EXT-X-GAP ends playback in VLC")
 	case "#EXT-X-RENDITION-REPORT":
+		l := ps.list(tag, value)
+		ps.p.reports = append(ps.p.reports, l["LAST-MSN"]+" "+l["LAST-PART"])
 	default:
 		return false
 	}

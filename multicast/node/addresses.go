@@ -27,6 +27,11 @@ func (n *Node) watchAddresses(ctx context.Context) {
 				n.local = now
 				n.core.SetAddresses(at, now, append(slices.Clone(n.config.Public), n.observed...))
 			})
+			var groups []*Group
+			_ = n.do(func(reliability.Time) { groups = slices.Clone(n.groups) })
+			for _, g := range groups {
+				n.refreshNative(g)
+			}
 		}
 		select {
 		case <-ticker.C:

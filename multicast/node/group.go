@@ -37,6 +37,9 @@ type JoinOptions struct {
 	// takes the defaults.
 	Ring   *overlay.RingParams
 	Params *multicast.Params
+	// RelayToLAN lets the node pass streams on by native multicast that reach
+	// its LAN otherwise, if it is the one of the LAN to do so.
+	RelayToLAN bool
 	// Plain leaves out what goes beyond the protocol that other
 	// implementations know. RequireExtensions refuses members that leave it
 	// out.
@@ -54,6 +57,9 @@ type Group struct {
 	listeners []*listener
 	servers   []int
 	left      bool
+
+	relayToLAN bool
+	nativeSaid bool // that native multicast does not work
 }
 
 // listener is somebody who wants to know what happens.
@@ -115,7 +121,32 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	if err = errors.Join(stopped, err); err != nil {
 		return nil, err
 	}
+	g.relayToLAN = o.RelayToLAN
+	n.refreshNative(g)
 	return g, nil
+}
+
+// refreshNative joins the group's native multicast addresses on the interfaces
+// that there are, and tells the core whether there is one.
+func (n *Node) refreshNative(g *Group) {
+	addrs := g.spec.Settings().Addresses
+	if len(addrs) == 0 {
+		return
+	}
+	available := false
+	var failed error
+	for _, a := range addrs {
+		err := n.driver.JoinMulticast(a.Group, a.Source)
+		available = available || err == nil
+		failed = errors.Join(failed, err)
+	}
+	_ = g.do(func(now reliability.Time) {
+		if failed != nil && !g.nativeSaid {
+			n.log.Warn("no native multicast", "group", g.ID()[:16], "err", failed)
+		}
+		g.nativeSaid = failed != nil
+		n.core.SetNative(now, g.core, available, g.relayToLAN)
+	})
 }
 
 // resolve finds the addresses of an introducer.
@@ -178,6 +209,9 @@ func (g *Group) Leave() error {
 		for _, id := range g.servers {
 			g.node.core.Disconnect(now, id)
 			delete(g.node.up, id)
+		}
+		for _, a := range g.spec.Settings().Addresses {
+			g.node.driver.LeaveMulticast(a.Group, a.Source)
 		}
 		g.node.groups = slices.DeleteFunc(g.node.groups, func(o *Group) bool { return o == g })
 		g.finish()

@@ -118,7 +118,7 @@ func Listen(c Config) (*Node, error) {
 	}
 	n.core, err = multicast.NewNode(n.driver.Now(), multicast.NodeConfig{
 		Endpoint: endpoint, Alias: alias, Services: services, Uplink: multicast.UplinkParams{Rate: float64(c.UploadLimit)},
-		Rand: newRand(), Entropy: crand.Reader, Introduces: true,
+		Rand: newRand(), Entropy: crand.Reader, Introduces: true, FirstSequence: uint64(time.Now().UnixMicro() / 100),
 	})
 	if err != nil {
 		n.driver.Close()

@@ -93,3 +93,13 @@ func frameDuration(config byte) time.Duration {
 	}
 	return 2500 * time.Microsecond << (config & 3) // CELT
 }
+
+// SilentPacket returns a packet of 20 ms (RFC 6716 section 3.1: CELT, full
+// band, one frame) that decodes to silence, for one or two channels.
+func SilentPacket(channels int) []byte {
+	toc := byte(31 << 3)
+	if channels == 2 {
+		toc |= 4
+	}
+	return []byte{toc, 0xff, 0xfe}
+}

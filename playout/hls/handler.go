@@ -41,7 +41,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case file == "index.m3u8":
 		err = s.serveIndex(w, r, stream)
 	case file == mediaName:
-		err = s.serveMedia(w, r, stream)
+		err = s.serveMedia(w, r, stream, mainRendition)
+	case file == audioName:
+		err = s.serveMedia(w, r, stream, audioRendition)
 	default:
 		err = s.serveFile(w, r, stream, file)
 	}
@@ -137,7 +139,7 @@ func (s *Server) serveIndex(w http.ResponseWriter, r *http.Request, stream strin
 	return nil
 }
 
-func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, stream string) error {
+func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, stream string, which rendition) error {
 	query := r.URL.Query()
 	ask, err := parseDirectives(query.Get("_HLS_msn"), query.Get("_HLS_part"), query.Has("_HLS_msn"), query.Has("_HLS_part"))
 	if err != nil {
@@ -159,10 +161,13 @@ func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, stream strin
 		}
 		cache = cacheBlocked
 	}
+	doc := snap.media[which]
+	if doc == nil {
+		return errNotFound
+	}
 	e.viewers.note(clientOf(r), time.Now())
-	doc := snap.media
-	if skip := query.Get("_HLS_skip"); (skip == "YES" || skip == "v2") && snap.delta != nil && !snap.ended {
-		doc = snap.delta
+	if skip := query.Get("_HLS_skip"); (skip == "YES" || skip == "v2") && snap.delta[which] != nil && !snap.ended {
+		doc = snap.delta[which]
 	}
 	servePlaylist(w, r, doc, cache)
 	return nil
@@ -293,79 +298,92 @@ func (d *document) gzipped() []byte {
 }
 
 // serveFile serves an initialization, a segment or a part.
-func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, stream, file string) error {
+func (s *Server) serveFile(w http.ResponseWriter, req *http.Request, stream, file string) error {
 	e, _ := s.lookup(stream)
 	if e == nil {
 		return errNotFound
 	}
 	snap := e.muxer.state.Load()
 	for _, init := range snap.inits {
-		if init.uri == file && init.body != nil {
-			serveMediaBytes(w, r, "video/mp4", init.body)
-			return nil
+		for r := range renditionCount {
+			if init.name != "" && init.bodies[r] != nil && init.uri(r) == file {
+				serveMediaBytes(w, req, "video/mp4", init.bodies[r])
+				return nil
+			}
 		}
 	}
-	msn, partIndex, ok := snap.parseName(file)
+	name, partIndex, ok := snap.parseName(file)
 	if !ok {
 		return errNotFound
 	}
-	if partIndex >= 0 && snap.hinted(msn, partIndex) {
+	if msn, hinted := snap.hinted(name, partIndex); hinted {
 		want := directives{blocking: true, msn: msn, part: partIndex}
 		var err error
-		if _, snap, err = s.await(r, stream, 3*snap.target, want.met); err != nil {
+		if _, snap, err = s.await(req, stream, 3*snap.target, want.met); err != nil {
 			return err
 		}
 	}
-	seg := snap.find(msn)
+	seg, which := snap.named(name)
 	switch {
 	case seg == nil:
 		return errNotFound
 	case partIndex < 0 && seg.complete:
 		bodies := make([][]byte, len(seg.parts))
 		for i := range seg.parts {
-			bodies[i] = seg.parts[i].body
+			bodies[i] = seg.parts[i].in[which].body
 		}
-		serveMediaBytes(w, r, snap.mediaType, bodies...)
+		serveMediaBytes(w, req, snap.mediaType[which], bodies...)
 		return nil
 	case partIndex >= 0 && partIndex < len(seg.parts):
-		serveMediaBytes(w, r, snap.mediaType, seg.parts[partIndex].body)
+		serveMediaBytes(w, req, snap.mediaType[which], seg.parts[partIndex].in[which].body)
 		return nil
 	}
 	return errNotFound
 }
 
-// hinted reports whether a part is the one that the playlist announces.
-func (s *snapshot) hinted(msn uint64, partIndex int) bool {
-	if s.ended || len(s.segments) == 0 {
-		return false
+// hinted reports whether a part is the one that the playlist announces, and of
+// which segment.
+func (s *snapshot) hinted(name string, partIndex int) (msn uint64, ok bool) {
+	if s.ended || len(s.segments) == 0 || partIndex < 0 {
+		return 0, false
 	}
-	last := s.segments[len(s.segments)-1]
+	next, part := s.hint, 0
 	if s.open {
-		return msn == last.msn && partIndex == s.parts
+		next, part = s.segments[len(s.segments)-1], s.parts
 	}
-	return msn == last.msn+1 && partIndex == 0
+	for r := range renditionCount {
+		if name == next.names[r] && partIndex == part {
+			return next.msn, true
+		}
+	}
+	return 0, false
 }
 
-// parseName reads PREFIX_MSN.EXT and PREFIX_MSN.PART.EXT; the part is -1 if
-// there is none.
-func (s *snapshot) parseName(file string) (msn uint64, partIndex int, ok bool) {
-	rest, ok := strings.CutPrefix(file, s.prefix+"_")
-	if !ok {
-		return 0, 0, false
+// named returns the segment whose files begin with a name.
+func (s *snapshot) named(name string) (*segment, rendition) {
+	for i := len(s.segments) - 1; i >= 0; i-- {
+		seg := s.segments[i]
+		for r := range renditionCount {
+			if seg.names[r] == name && (len(seg.parts) == 0 || seg.parts[0].in[r].body != nil) {
+				return seg, r
+			}
+		}
 	}
-	if rest, ok = strings.CutSuffix(rest, s.ext); !ok || s.ext == "" {
-		return 0, 0, false
+	return nil, mainRendition
+}
+
+// parseName reads NAME.EXT and NAME.PART.EXT; the part is -1 if there is none.
+func (s *snapshot) parseName(file string) (name string, partIndex int, ok bool) {
+	rest, ok := strings.CutSuffix(file, s.ext)
+	if !ok || s.ext == "" {
+		return "", 0, false
 	}
-	number, index, hasPart := strings.Cut(rest, ".")
-	msn, err := strconv.ParseUint(number, 10, 63)
-	if err != nil {
-		return 0, 0, false
-	}
+	name, index, hasPart := strings.Cut(rest, ".")
 	if !hasPart {
-		return msn, -1, true
+		return name, -1, true
 	}
 	i, err := strconv.ParseUint(index, 10, 16)
-	return msn, int(i), err == nil
+	return name, int(i), err == nil
 }
 
 // serveMediaBytes sends immutable bytes without joining them first.

@@ -334,17 +334,17 @@ func TestNumbersKeepTheirMeaning(t *testing.T) {
 		snap := m.state.Load()
 		inits := 0
 		for _, init := range m.inits {
-			if init.body != nil {
+			if init.name != "" {
 				inits++
 			}
 		}
 		if len(snap.segments) > 60 || inits > 10 {
 			t.Fatalf("%d segments and %d initializations are kept", len(snap.segments), inits)
 		}
-		if snap.media == nil || n%101 != 0 {
+		if snap.media[mainRendition] == nil || n%101 != 0 {
 			continue
 		}
-		checkMeaning(t, string(snap.media.text), meaning)
+		checkMeaning(t, string(snap.media[mainRendition].text), meaning)
 	}
 	if len(meaning) < 500 {
 		t.Errorf("only %d segments were seen", len(meaning))

@@ -7,29 +7,29 @@ import (
 	"github.com/ringcast/ringcast/packager/fmp4"
 	"github.com/ringcast/ringcast/packager/h265"
 	"github.com/ringcast/ringcast/packager/opus"
-	"github.com/ringcast/ringcast/playout"
 )
 
-// mp4Writer writes fragmented MP4.
+// mp4Writer writes fragmented MP4: all tracks in one file, or audio in files of
+// its own.
 type mp4Writer struct {
 	tracks   []packager.Track
-	sequence uint32
+	separate bool
+	// Fragments are numbered by their place in the stream, so that every
+	// node gives one the same number.
+	number uint64
+	index  int
 }
 
-func newMP4Writer(tracks []packager.Track, older segmentWriter) *mp4Writer {
-	w := &mp4Writer{tracks: tracks}
-	if old, ok := older.(*mp4Writer); ok {
-		w.sequence = old.sequence
-	}
-	return w
+func newMP4Writer(tracks []packager.Track, separate bool) *mp4Writer {
+	return &mp4Writer{tracks: tracks, separate: separate}
 }
 
-func (w *mp4Writer) extension() string { return ".m4s" }
-func (w *mp4Writer) begin()            {}
+func (w *mp4Writer) extension() string   { return ".m4s" }
+func (w *mp4Writer) begin(number uint64) { w.number, w.index = number, 0 }
 
-func (w *mp4Writer) contentType() string {
+func (w *mp4Writer) contentType(r rendition) string {
 	for _, t := range w.tracks {
-		if t.ID == packager.TrackVideo {
+		if t.ID == packager.TrackVideo && r == mainRendition {
 			return "video/mp4"
 		}
 	}
@@ -41,15 +41,24 @@ var mp4Formats = map[packager.Codec]fmp4.Format{
 	packager.CodecAAC: fmp4.MP4A, packager.CodecMP3: fmp4.MP3, packager.CodecOpus: fmp4.Opus,
 }
 
-func (w *mp4Writer) init() []byte {
-	var tracks []fmp4.Track
+func (w *mp4Writer) init() (bodies [renditionCount][]byte) {
+	var tracks [renditionCount][]fmp4.Track
 	for _, t := range w.tracks {
-		tracks = append(tracks, fmp4.Track{
+		r := mainRendition
+		if w.separate && t.ID == packager.TrackAudio {
+			r = audioRendition
+		}
+		tracks[r] = append(tracks[r], fmp4.Track{
 			ID: uint32(t.ID), Timescale: uint32(timescaleOf(t)), Format: mp4Formats[t.Codec], Config: boxConfig(t),
 			Width: t.Width, Height: t.Height, Channels: t.Channels, SampleRate: t.SampleRate,
 		})
 	}
-	return fmp4.AppendInit(nil, tracks)
+	for r, list := range tracks {
+		if len(list) > 0 {
+			bodies[r] = fmp4.AppendInit(nil, list)
+		}
+	}
+	return bodies
 }
 
 // boxConfig returns a track's configuration as its box wants it.
@@ -75,25 +84,41 @@ func boxConfig(t packager.Track) []byte {
 	return t.Config
 }
 
-func (w *mp4Writer) part(video, audio []pendingSample) []byte {
-	w.sequence++
+func (w *mp4Writer) part(p *partBuilder) (bodies [renditionCount][]byte) {
+	sequence := uint32(w.number)<<10 | uint32(w.index)&0x3ff
+	w.index++
 	size := 1024
-	runs := make([]fmp4.Run, 0, 2)
-	for _, group := range [...][]pendingSample{video, audio} {
-		if len(group) == 0 {
-			continue
-		}
-		run := fmp4.Run{TrackID: uint32(group[0].Track), BaseTime: uint64(group[0].at), Samples: make([]fmp4.Sample, len(group))}
-		scale := int64(90000)
-		for i, s := range group {
-			offset := int32(0)
-			if s.Track == packager.TrackVideo {
-				offset = int32(playout.ToScale(s.PTS-s.DTS, scale))
-			}
-			run.Samples[i] = fmp4.Sample{Duration: uint32(s.duration), CompositionOffset: offset, Sync: s.Key, Data: s.Payload}
-			size += len(s.Payload) + 16
-		}
-		runs = append(runs, run)
+	for _, e := range p.events {
+		size += len(e.tag) + 128
 	}
-	return fmp4.AppendFragment(make([]byte, 0, size), w.sequence, runs)
+	video, audio := runOf(p.video, &size), runOf(p.audio, &size)
+	b := make([]byte, 0, size)
+	for _, e := range p.events {
+		at := max(e.at+startOffset, 0)
+		b = fmp4.AppendEvent(b, fmp4.Event{Time: uint64(at.Milliseconds()), ID: e.id(), Scheme: fmp4.ID3Scheme, Data: e.tag})
+	}
+	if !w.separate {
+		bodies[mainRendition] = fmp4.AppendFragment(b, sequence, []fmp4.Run{video, audio})
+		return bodies
+	}
+	bodies[mainRendition] = fmp4.AppendFragment(b, sequence, []fmp4.Run{video})
+	bodies[audioRendition] = fmp4.AppendFragment(nil, sequence, []fmp4.Run{audio})
+	return bodies
+}
+
+// runOf returns the run of a track's samples and adds what it takes to size.
+func runOf(group []pendingSample, size *int) fmp4.Run {
+	if len(group) == 0 {
+		return fmp4.Run{}
+	}
+	run := fmp4.Run{TrackID: uint32(group[0].Track), BaseTime: uint64(group[0].at), Samples: make([]fmp4.Sample, len(group))}
+	for i, s := range group {
+		offset := int32(0)
+		if s.Track == packager.TrackVideo {
+			offset = int32(packager.ToScale(s.PTS-s.DTS, 90000))
+		}
+		run.Samples[i] = fmp4.Sample{Duration: uint32(s.duration), CompositionOffset: offset, Sync: s.Key, Data: s.Payload}
+		*size += len(s.Payload) + 16
+	}
+	return run
 }

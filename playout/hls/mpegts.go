@@ -12,7 +12,6 @@ import (
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/packager/h264"
 	"github.com/ringcast/ringcast/packager/h265"
-	"github.com/ringcast/ringcast/playout"
 )
 
 // tsWriter writes MPEG-TS. Formats that MPEG-TS does not carry are left out.
@@ -25,7 +24,7 @@ type tsWriter struct {
 	fresh        bool // a segment begins: tables come first
 }
 
-func newTSWriter(tracks []packager.Track, _ segmentWriter) *tsWriter {
+func newTSWriter(tracks []packager.Track) *tsWriter {
 	t := &tsWriter{}
 	var list []*ts.Track
 	for _, track := range tracks {
@@ -81,12 +80,13 @@ func parameterSets(t packager.Track) [][]byte {
 	return nil
 }
 
-func (t *tsWriter) init() []byte        { return nil }
-func (t *tsWriter) extension() string   { return ".ts" }
-func (t *tsWriter) contentType() string { return "video/mp2t" }
-func (t *tsWriter) begin()              { t.fresh = true }
+func (t *tsWriter) init() (none [renditionCount][]byte) { return none }
+func (t *tsWriter) extension() string                   { return ".ts" }
+func (t *tsWriter) contentType(rendition) string        { return "video/mp2t" }
+func (t *tsWriter) begin(uint64)                        { t.fresh = true }
 
-func (t *tsWriter) part(video, audio []pendingSample) []byte {
+func (t *tsWriter) part(p *partBuilder) (bodies [renditionCount][]byte) {
+	video, audio := p.video, p.audio
 	t.out.Reset()
 	if t.fresh {
 		t.fresh = false
@@ -101,14 +101,15 @@ func (t *tsWriter) part(video, audio []pendingSample) []byte {
 		t.writeAudio(audio[0])
 		audio = audio[1:]
 	}
-	return bytes.Clone(t.out.Bytes())
+	bodies[mainRendition] = bytes.Clone(t.out.Bytes())
+	return bodies
 }
 
 func (t *tsWriter) writeVideo(s pendingSample) {
 	if t.video == nil {
 		return
 	}
-	pts := s.at + playout.ToScale(s.PTS-s.DTS, 90000)
+	pts := s.at + packager.ToScale(s.PTS-s.DTS, 90000)
 	if t.codec == packager.CodecH264 {
 		_ = t.w.WriteH264(t.video, pts, s.at, t.unitsOf(s, func(u []byte) bool {
 			k := h264.TypeOf(u)
@@ -147,7 +148,7 @@ func (t *tsWriter) writeAudio(s pendingSample) {
 	case *tscodecs.MPEG4Audio:
 		_ = t.w.WriteMPEG4Audio(t.audio, s.at*90000/int64(c.SampleRate), [][]byte{s.Payload})
 	case *tscodecs.MPEG1Audio:
-		_ = t.w.WriteMPEG1Audio(t.audio, playout.ToScale(s.DTS+startOffset, 90000), [][]byte{s.Payload})
+		_ = t.w.WriteMPEG1Audio(t.audio, packager.ToScale(s.DTS+startOffset, 90000), [][]byte{s.Payload})
 	case *tscodecs.Opus:
 		_ = t.w.WriteOpus(t.audio, s.at*90000/48000, [][]byte{s.Payload})
 	}

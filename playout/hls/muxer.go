@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/packager"
-	"github.com/ringcast/ringcast/packager/opus"
-	"github.com/ringcast/ringcast/playout"
 )
 
 // Bounds of a muxer.
@@ -15,14 +13,16 @@ const (
 	// trackLag is how far one track may lag behind the other before a part
 	// goes without it.
 	trackLag = 500 * time.Millisecond
-	// holeAfter is the step of a track's time from which the last sample
-	// before it is not stretched.
-	holeAfter = time.Second
-	// partHeadroom is how much longer than the longest part PART-TARGET is:
-	// Apple's players refuse a stream for a part a millisecond too long.
-	partHeadroom = 1.02
-	// slowestFrame is the longest frame by which the part length is chosen.
-	slowestFrame = 500 * time.Millisecond
+	// silenceAfter is how long a sound may be missing before silence takes
+	// its place: players stop where one of two tracks ends.
+	silenceAfter = 2 * time.Second
+	// targetSlack is how much longer than the target duration a segment may be
+	// and still round down to it.
+	targetSlack = 490 * time.Millisecond
+	// catalogWithin is how much of a stream a node that joins waits for a
+	// catalogue before it cuts by itself, maxEarly how many samples at most.
+	catalogWithin = 3 * time.Second
+	maxEarly      = 1024
 	// maxQueued bounds the samples that wait for their part.
 	maxQueued = 8192
 )
@@ -33,25 +33,42 @@ type Muxer struct {
 	config Config
 	prefix string
 	// firstMSN is added to the segments' own numbers, so that a stream that
-	// begins anew under the same path goes on counting.
-	firstMSN uint64
+	// begins anew under the same path goes on counting; lastMSN is the last
+	// one given.
+	firstMSN, lastMSN uint64
 
-	cutter   *packager.Cutter
-	rule     packager.Segmentation
-	wall     int64
-	hasWall  bool
-	tracks   []packager.Track
-	writer   segmentWriter
-	changed  bool // the tracks are new since the last segment
-	video    *lane
-	audio    *lane
-	cuts     []packager.Cut // announced, not reached by the writer yet
-	open     *segment
-	openPart partBuilder
-	due      time.Duration // end of the open part if it is full, else 0
-	// partLimit is the longest part and partTarget what is advertised; fixed
-	// by the first frames.
-	partLimit, partTarget time.Duration
+	// Until sure, samples wait for the catalogue.
+	early      []packager.Event
+	earlyFrom  time.Duration
+	earlyBegun bool
+	sure       bool
+
+	cutter     *packager.Cutter
+	rule       packager.Segmentation
+	wall       int64
+	hasWall    bool
+	mark       packager.AudioMark // of the last catalogue
+	hasMark    bool
+	tracks     []packager.Track
+	writer     segmentWriter
+	changed    bool // the tracks are new since the last segment
+	separate   bool // audio has a playlist of its own
+	video      *lane
+	audio      *lane
+	timed      []timedEvent // metadata that waits for its part
+	cuts       []cut        // not reached by the writer yet
+	ownCut     bool         // the last cut was made here
+	hasCatalog bool
+	open       *segment
+	openPart   partBuilder
+	due        time.Duration // end of the open part if it is full, else 0
+	still      bool          // the video has stopped: parts follow the audio
+	shape      shape
+	lanesBegun bool
+	// silentSince is the media time since which pictures came without sound,
+	// soundSince that since which sound came without a hole and a picture.
+	silentSince, soundSince time.Duration
+	lastStep                time.Duration // of the frames written
 
 	segments []*segment // complete, oldest first
 	retained []*segment // no longer listed
@@ -65,27 +82,23 @@ type Muxer struct {
 }
 
 type initSegment struct {
-	uri  string
-	body []byte
+	name   string
+	bodies [renditionCount][]byte
 }
 
-// lane holds the samples of one track that wait for their part.
-type lane struct {
-	track   packager.Track
-	scale   int64
-	clock   playout.AudioClock
-	unit    int64
-	last    *pendingSample // without a duration yet
-	queue   []pendingSample
-	reached time.Duration // DTS up to which all samples are known
-	ended   bool
-	nominal int64 // duration of the last sample that had a next one
+// cut is where a segment begins.
+type cut struct {
+	packager.Cut
+	// own is set if a publisher that announces its cuts did not announce this
+	// one, or the announcement was lost: other nodes may have cut elsewhere.
+	own bool
 }
 
 // partBuilder collects the samples of the open part.
 type partBuilder struct {
 	start        time.Duration
 	video, audio []pendingSample
+	events       []timedEvent
 	bytes        int
 }
 
@@ -93,21 +106,12 @@ type partBuilder struct {
 func newMuxer(config Config, prefix string, older *Muxer) *Muxer {
 	m := &Muxer{config: config, prefix: prefix, rule: packager.DefaultSegmentation()}
 	if older != nil {
-		m.firstMSN = older.lastMSN()
+		m.firstMSN = older.lastMSN
 	}
+	m.lastMSN = m.firstMSN
 	m.cutter = packager.NewCutter(m.rule, true)
 	m.state.Store(&snapshot{changed: make(chan struct{})})
 	return m
-}
-
-func (m *Muxer) lastMSN() uint64 {
-	if m.open != nil {
-		return m.open.msn
-	}
-	if n := len(m.segments); n > 0 {
-		return m.segments[n-1].msn
-	}
-	return m.firstMSN
 }
 
 // WriteEvent takes the next event of the stream.
@@ -115,6 +119,13 @@ func (m *Muxer) WriteEvent(ev packager.Event) {
 	if m.ended {
 		return
 	}
+	if !m.sure && !m.wait(ev) {
+		return
+	}
+	m.handle(ev)
+}
+
+func (m *Muxer) handle(ev packager.Event) {
 	switch ev.Kind {
 	case packager.EventCatalog:
 		m.catalog(ev.Catalog)
@@ -127,71 +138,155 @@ func (m *Muxer) WriteEvent(ev packager.Event) {
 	}
 }
 
-func (m *Muxer) catalog(c packager.Catalog) {
-	m.wall, m.hasWall = c.Wall, true
-	m.rule = c.Segmentation
-	m.cutter.SetRule(c.Segmentation)
-	if last := m.cutter.Last(); last.Number > 0 && c.Segment.Number <= last.Number {
-		return // this node had cut there by itself
+// wait keeps what comes before the first catalogue. A node that joins in
+// mid-stream would cut it in a way of its own; if there is no catalogue for a
+// while, the publisher sends none. It returns true if ev is to be handled now.
+func (m *Muxer) wait(ev packager.Event) bool {
+	switch ev.Kind {
+	case packager.EventCatalog:
+		// The tracks are known by what is kept, the rest is of no use.
+		for _, e := range m.early {
+			if e.Kind == packager.EventTracks {
+				m.handle(e)
+			}
+		}
+		m.early, m.sure = nil, true
+		return true
+	case packager.EventSample, packager.EventTracks:
+		m.early = append(m.early, ev)
+		if ev.Kind == packager.EventSample && !m.earlyBegun {
+			m.earlyBegun, m.earlyFrom = true, ev.Sample.DTS
+		}
+		if len(m.early) < maxEarly && (!m.earlyBegun || ev.Sample.DTS-m.earlyFrom < catalogWithin) {
+			return false
+		}
 	}
-	m.cutter.Sync(c.Segment)
-	m.cuts = append(m.cuts, c.Segment)
-	if m.firstCut() {
-		m.prefix = fmt.Sprintf("%08x", uint32(c.Epoch>>32))
+	kept := m.early
+	m.early, m.sure = nil, true
+	for _, e := range kept {
+		m.handle(e)
 	}
+	return ev.Kind == packager.EventEnd
 }
 
-func (m *Muxer) firstCut() bool { return m.open == nil && len(m.segments) == 0 && len(m.cuts) == 1 }
+func (m *Muxer) catalog(c packager.Catalog) {
+	m.wall, m.hasWall, m.hasCatalog = c.Wall, true, true
+	m.rule = c.Segmentation
+	m.cutter.SetRule(c.Segmentation)
+	m.shape.learn(c)
+	if m.mark, m.hasMark = c.AudioMark, c.HasAudioMark; m.hasMark && m.audio != nil {
+		m.audio.clock.Sync(m.mark, m.audio.unit)
+	}
+	m.prefix = fmt.Sprintf("%08x", uint32(c.Epoch>>32))
+	if last := m.cutter.Last(); last.Number > 0 && c.Segment.Number <= last.Number && (!m.ownCut || c.Segment.Start <= last.Start) {
+		return // this node had cut there by itself
+	}
+	m.ownCut = false
+	m.cutter.Sync(c.Segment)
+	m.cuts = append(m.cuts, cut{c.Segment, false})
+}
 
 // setTracks takes a new set of tracks, which is in force from the next segment
 // on.
 func (m *Muxer) setTracks(tracks []packager.Track) {
 	if m.open != nil || len(m.segments) > 0 {
-		m.finishOpen(true)
+		m.finishOpen()
 		if len(m.cuts) == 0 { // a stream without a catalogue
 			m.cutter.ForceNext()
 		}
 	}
-	m.tracks, m.changed = tracks, true
+	before := m.audio
+	m.tracks, m.changed, m.still, m.lanesBegun = tracks, true, false, false
 	m.video, m.audio = nil, nil
 	for _, t := range tracks {
-		l := &lane{track: t, scale: timescaleOf(t)}
 		switch t.ID {
 		case packager.TrackVideo:
-			m.video = l
+			m.video = newLane(t, nil)
 		case packager.TrackAudio:
-			l.clock.Rate = l.scale
-			l.unit = int64(t.SamplesPerUnit())
-			m.audio = l
+			m.audio = newLane(t, before)
+			if m.hasMark {
+				m.audio.clock.Sync(m.mark, m.audio.unit)
+			}
 		}
 	}
 	m.cutter.SetVideo(m.video != nil)
 }
 
 func (m *Muxer) sample(s packager.Sample) {
+	if s.Track == packager.TrackData {
+		m.addTimed(s)
+		return
+	}
 	l := m.video
 	if s.Track == packager.TrackAudio {
 		l = m.audio
 	}
-	if l == nil || s.Track == packager.TrackData || m.queued() > maxQueued {
+	if l == nil {
 		return
 	}
-	if len(m.tracks) > 0 {
-		if cut, ok := m.cutter.Next(s); ok {
-			m.cuts = append(m.cuts, cut)
+	if here, ok := m.cutter.Next(s); ok {
+		m.cuts, m.ownCut = append(m.cuts, cut{here, m.hasCatalog}), true
+	}
+	if m.queued() > maxQueued || m.tooLarge() {
+		return
+	}
+	if !m.begun() {
+		if len(m.cuts) == 0 {
+			return // before the first segment
+		}
+		// Audio that begins a little before the first picture belongs to the
+		// stream's first segment; a late joiner's first one has none of it.
+		if s.DTS < m.cuts[0].Start && m.cuts[0].Number != 1 {
+			return
 		}
 	}
-	if m.open == nil && len(m.cuts) == 0 {
-		return // before the first segment
+	if n := len(m.cuts); n > 0 && !m.lanesBegun {
+		m.lanesBegun = true
+		m.video.begin(m.cuts[n-1].Start)
+		m.audio.begin(m.cuts[n-1].Start)
+		m.silentSince, m.soundSince = m.cuts[n-1].Start, m.cuts[n-1].Start
 	}
-	// Audio that begins a little before the first picture belongs to the
-	// stream's first segment; a late joiner's first one has none of it.
-	if m.open == nil && s.DTS < m.cuts[0].Start && (m.cuts[0].Number != 1 || len(m.segments) > 0) {
-		return
+	m.listen(s)
+	soundFor := time.Duration(0)
+	if m.audio != nil && l == m.video {
+		soundFor = m.audio.reached - m.soundSince
 	}
-	l.add(s)
+	l.add(s, soundFor)
+	if m.video != nil && m.audio != nil && m.video.reached-m.silentSince > m.silenceAfter() {
+		m.audio.silenceTo(m.silentSince, m.video.reached)
+	}
 	m.advance(false)
 }
+
+// listen notes since when there is sound without a hole, and since when
+// pictures have come without any. Where time jumps, it is since the jump.
+func (m *Muxer) listen(s packager.Sample) {
+	if s.Track != packager.TrackAudio {
+		if m.video.begun && s.DTS-m.video.reached > holeAfter {
+			m.silentSince = s.DTS
+		}
+		return
+	}
+	m.silentSince = s.DTS
+	if s.DTS-m.audio.reached > trackLag {
+		m.soundSince = s.DTS
+	}
+	if m.video != nil {
+		m.soundSince = max(m.soundSince, m.video.reached) // only what came since the last picture
+	}
+}
+
+// silenceAfter is how long audio may be missing. A playlist of its own can't
+// have parts without any.
+func (m *Muxer) silenceAfter() time.Duration {
+	if m.separate {
+		return trackLag
+	}
+	return silenceAfter
+}
+
+// begun reports whether a segment has begun, if only one that is over.
+func (m *Muxer) begun() bool { return m.open != nil || len(m.segments)+len(m.retained) > 0 }
 
 func (m *Muxer) queued() int {
 	n := 0
@@ -203,212 +298,22 @@ func (m *Muxer) queued() int {
 	return n
 }
 
-// add takes a sample and gives the one before it its duration.
-func (l *lane) add(s packager.Sample) {
-	p := pendingSample{Sample: s}
-	if l.track.ID == packager.TrackAudio {
-		unit := l.unit
-		if unit == 0 {
-			unit = playout.ToScale(opus.Duration(s.Payload), l.scale)
-		}
-		p.at, _ = l.clock.Place(s.DTS+startOffset, unit)
-		p.duration = unit
-	} else {
-		p.at = playout.ToScale(s.DTS+startOffset, l.scale)
-	}
-	if l.last != nil {
-		l.settle(p.at)
-	}
-	l.last = &p
-	l.reached = s.DTS
-}
-
-// settle moves the last sample to the queue with the duration up to next.
-func (l *lane) settle(next int64) {
-	d := next - l.last.at
-	switch {
-	case d > playout.ToScale(holeAfter, l.scale):
-		d = max(l.nominal, l.last.duration, 1) // a hole is left a hole
-	case d <= 0:
-		d = 1
-	default:
-		l.nominal = d
-	}
-	l.last.duration = d
-	l.queue = append(l.queue, *l.last)
-	l.last = nil
-}
-
-// flush settles the last sample of a lane that has ended.
-func (l *lane) flush() {
-	if l.last != nil {
-		d := max(l.nominal, l.last.duration, 1)
-		l.settle(l.last.at + d)
-	}
-	l.ended = true
-}
-
-// primary is the lane by which parts are cut.
-func (m *Muxer) primary() *lane {
-	if m.video != nil {
-		return m.video
-	}
-	return m.audio
-}
-
-// advance moves settled samples into parts as far as both tracks are known.
-func (m *Muxer) advance(flush bool) {
-	l := m.primary()
-	if l == nil {
-		return
-	}
-	for len(l.queue) > 0 {
-		s := l.queue[0]
-		if len(m.cuts) > 0 && s.DTS >= m.cuts[0].Start {
-			if !m.otherReached(m.cuts[0].Start, flush) {
-				return
-			}
-			cut := m.cuts[0]
-			m.cuts = m.cuts[1:]
-			m.closeSegment(cut.Start)
-			m.beginSegment(cut, s)
-		}
-		if m.open == nil {
-			l.queue = l.queue[1:]
-			continue
-		}
-		end := s.DTS + playout.FromScale(s.duration, l.scale)
-		if m.crosses(s, end) {
-			if !m.otherReached(s.DTS, flush) {
-				return
-			}
-			m.closePart(s.DTS)
-		}
-		l.queue = l.queue[1:]
-		m.put(l, s)
-		if m.full(s, end) {
-			m.due = end
-		}
-		m.closeIfDue(flush)
-	}
-	m.closeIfDue(flush)
-	// Audio of a stream whose video has stalled must not pile up.
-	if m.video != nil && m.audio != nil && m.open != nil && m.audio.reached-m.video.reached > m.rule.Target {
-		m.closePart(m.audio.reached)
-	}
-}
-
-// closeIfDue closes a part that has no room for another frame, once the other
-// track is known up to its end.
-func (m *Muxer) closeIfDue(flush bool) {
-	if m.due != 0 && m.otherReached(m.due, flush) {
-		m.closePart(m.due)
-	}
-}
-
-// crosses reports whether the open part would get too long with s.
-func (m *Muxer) crosses(s pendingSample, end time.Duration) bool {
-	n := len(m.openPart.video) + len(m.openPart.audio)
-	if n == 0 || m.partCount() == 0 {
-		return false
-	}
-	m.fixPartTarget(end - s.DTS)
-	return end-m.openPart.start > m.partLimit
-}
-
-// partCount returns the samples of the primary track in the open part.
-func (m *Muxer) partCount() int {
-	if m.video != nil {
-		return len(m.openPart.video)
-	}
-	return len(m.openPart.audio)
-}
-
-// full reports whether another sample like s would not fit any more.
-func (m *Muxer) full(s pendingSample, end time.Duration) bool {
-	m.fixPartTarget(end - s.DTS)
-	return end+(end-s.DTS)-m.openPart.start > m.partLimit+time.Millisecond
-}
-
-// fixPartTarget chooses the longest part once for all: a whole number of
-// frames that fits into the wanted length. Timestamps are rounded to a
-// millisecond, so what a frame seems to last may be off by one; the rate that
-// the stream states is better if it agrees.
-func (m *Muxer) fixPartTarget(frame time.Duration) {
-	if m.partLimit != 0 {
-		return
-	}
-	m.partLimit = m.rule.Part + 2*time.Millisecond
-	if frame > 0 && frame <= slowestFrame {
-		slack := time.Millisecond // for each frame
-		if l := m.primary(); l.track.FrameRate > 0 {
-			stated := time.Duration(float64(time.Second) / l.track.FrameRate)
-			if d := stated - frame; d > -time.Millisecond && d < time.Millisecond {
-				frame, slack = stated, 0
-			}
-		}
-		n := max(1, (m.rule.Part+time.Millisecond)/frame)
-		m.partLimit = n*(frame+slack) + 2*time.Millisecond
-	}
-	m.partTarget = time.Duration(float64(m.partLimit) * partHeadroom).Round(time.Millisecond)
-}
-
-// otherReached reports whether the other track is known up to a time, or lags
-// so far that it is not waited for.
-func (m *Muxer) otherReached(at time.Duration, flush bool) bool {
-	if flush || m.video == nil || m.audio == nil || m.audio.ended {
-		return true
-	}
-	return m.audio.reached >= at || m.video.reached-m.audio.reached > trackLag && m.video.reached-at > trackLag/2
-}
-
-// put adds a sample of the primary track to the open part.
-func (m *Muxer) put(l *lane, s pendingSample) {
-	if m.partCount() == 0 && len(m.openPart.audio) == 0 {
-		m.openPart.start = s.DTS
-	} else if m.partCount() == 0 {
-		m.openPart.start = min(m.openPart.start, s.DTS)
-	}
-	if l.track.ID == packager.TrackVideo {
-		m.openPart.video = append(m.openPart.video, s)
-	} else {
-		m.openPart.audio = append(m.openPart.audio, s)
-	}
-	m.openPart.bytes += len(s.Payload)
-}
-
-// audioUpTo moves the audio before a time into the open part.
-func (m *Muxer) audioUpTo(end time.Duration) {
-	if m.video == nil || m.audio == nil {
-		return
-	}
-	q := m.audio.queue
-	n := 0
-	for n < len(q) && q[n].DTS < end {
-		m.openPart.bytes += len(q[n].Payload)
-		n++
-	}
-	m.openPart.audio = append(m.openPart.audio, q[:n]...)
-	m.audio.queue = q[n:]
-	// The last unit before the border has no successor yet but a known
-	// length.
-	if l := m.audio; len(l.queue) == 0 && l.last != nil && l.last.DTS < end && l.last.duration > 0 {
-		m.openPart.audio = append(m.openPart.audio, *l.last)
-		m.openPart.bytes += len(l.last.Payload)
-		l.last = nil
-	}
+// tooLarge reports whether the open segment has all the bytes that it may
+// have; the rest of it is dropped.
+func (m *Muxer) tooLarge() bool {
+	return m.open != nil && m.open.bytes+m.openPart.bytes > m.config.MaxSegmentBytes && len(m.cuts) == 0
 }
 
 // end closes everything and marks the playlist as finished.
 func (m *Muxer) end() {
-	m.finishOpen(false)
+	m.finishOpen()
 	m.ended = true
 	m.publish()
 }
 
 // finishOpen flushes all samples into the open segment and closes it, at the
 // end of the stream or of a format.
-func (m *Muxer) finishOpen(publish bool) {
+func (m *Muxer) finishOpen() {
 	for _, l := range []*lane{m.video, m.audio} {
 		if l != nil {
 			l.flush()
@@ -419,18 +324,10 @@ func (m *Muxer) finishOpen(publish bool) {
 		return
 	}
 	end := m.open.start
-	if l := m.primary(); l != nil {
-		end = l.reached
+	for _, l := range []*lane{m.video, m.audio} {
+		if l != nil {
+			end = max(end, l.reached)
+		}
 	}
-	m.closeSegment(max(end, m.audioEnd()) + time.Hour)
-	if publish {
-		m.publish()
-	}
-}
-
-func (m *Muxer) audioEnd() time.Duration {
-	if m.audio != nil {
-		return m.audio.reached
-	}
-	return 0
+	m.closeSegment(end + time.Hour)
 }

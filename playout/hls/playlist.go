@@ -13,8 +13,11 @@ import (
 	"github.com/ringcast/ringcast/packager"
 )
 
-// mediaName is the media playlist's name beside the multivariant index.m3u8.
-const mediaName = "stream.m3u8"
+// The names of the media playlists beside the multivariant index.m3u8.
+const (
+	mediaName = "stream.m3u8"
+	audioName = "audio.m3u8"
+)
 
 // snapshot is everything that can be asked for at one moment. It is immutable.
 type snapshot struct {
@@ -26,10 +29,14 @@ type snapshot struct {
 	ended   bool
 	endedAt time.Time
 
-	index, media, delta *document
-	mediaType, ext      string
-	prefix              string
-	inits               []initSegment
+	index *document
+	// media and delta are the media playlists by rendition, whole and short;
+	// nil where there is none.
+	media, delta [renditionCount]*document
+	mediaType    [renditionCount]string
+	ext          string
+	hint         *segment // the next segment, for its name, if none is open
+	inits        []initSegment
 	// segments are those that can be asked for, oldest first, the open one
 	// last; firstListed is the number of the first one in the playlist.
 	segments    []*segment
@@ -65,14 +72,25 @@ func (s *snapshot) lastComplete() uint64 {
 func (m *Muxer) publish() {
 	old := m.state.Load()
 	next := &snapshot{
-		changed: make(chan struct{}), prefix: m.prefix, inits: m.inits[:len(m.inits):len(m.inits)], ended: m.ended,
-		target: m.rule.Target, partTarget: m.partTarget,
+		changed: make(chan struct{}), inits: m.inits[:len(m.inits):len(m.inits)], ended: m.ended,
+		target: m.target(),
+	}
+	hint := cut{}
+	if hint.Number = m.cutter.Last().Number + 1; len(m.cuts) > 0 {
+		hint = m.cuts[0]
+	}
+	next.hint = newSegment(m.prefix, nameOf(hint, m.lastMSN+1), hint.Number, m.lastMSN+1)
+	if m.shape.parts {
+		next.partTarget = m.shape.partTarget
 	}
 	if m.ended {
 		next.endedAt = time.Now()
 	}
 	if m.writer != nil {
-		next.ext, next.mediaType = m.writer.extension(), m.writer.contentType()
+		next.ext = m.writer.extension()
+		for r := range renditionCount {
+			next.mediaType[r] = m.writer.contentType(r)
+		}
 	}
 	next.segments = append(append(next.segments, m.retained...), m.segments...)
 	next.listed = len(m.segments) > 0
@@ -89,19 +107,35 @@ func (m *Muxer) publish() {
 			next.firstListed = frozen.msn
 		}
 	}
-	next.ready = next.listed || next.open && m.config.Variant == LowLatency
+	next.ready = next.listed || next.open && m.shape.parts
 	if next.ready {
-		next.media = &document{text: m.mediaPlaylist(next, 0)}
-		if skip := m.skippable(next); skip > 0 {
-			next.delta = &document{text: m.mediaPlaylist(next, skip)}
-		}
-		next.index = old.index
-		if text := m.indexPlaylist(); next.index == nil || string(next.index.text) != text {
-			next.index = &document{text: []byte(text)}
-		}
+		m.writePlaylists(old, next)
 	}
 	m.state.Store(next)
 	close(old.changed)
+}
+
+// renditions are those that the stream has now.
+func (m *Muxer) renditions() []rendition {
+	if m.separate {
+		return []rendition{mainRendition, audioRendition}
+	}
+	return []rendition{mainRendition}
+}
+
+// writePlaylists fills in the documents of a snapshot.
+func (m *Muxer) writePlaylists(old, next *snapshot) {
+	skip := m.skippable()
+	for _, r := range m.renditions() {
+		next.media[r] = &document{text: m.mediaPlaylist(next, r, 0)}
+		if skip > 0 {
+			next.delta[r] = &document{text: m.mediaPlaylist(next, r, skip)}
+		}
+	}
+	next.index = old.index
+	if text := m.indexPlaylist(); next.index == nil || string(next.index.text) != text {
+		next.index = &document{text: []byte(text)}
+	}
 }
 
 // seconds prints a duration as playlists want it.
@@ -109,38 +143,44 @@ func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), '
 
 // holdBacks returns HOLD-BACK, PART-HOLD-BACK and CAN-SKIP-UNTIL.
 func (m *Muxer) holdBacks() (hold, partHold, skip time.Duration) {
-	return 3 * m.rule.Target, 3 * m.partTarget, 6 * m.rule.Target
+	return 3 * m.target(), 3 * m.shape.partTarget, 6 * m.target()
 }
 
 // skippable returns how many of the listed segments a delta update leaves out.
-func (m *Muxer) skippable(s *snapshot) int {
-	if m.config.Variant != LowLatency {
+func (m *Muxer) skippable() int {
+	if !m.shape.parts {
 		return 0
 	}
 	_, _, until := m.holdBacks()
 	var after time.Duration
 	for i := len(m.segments) - 1; i >= 0; i-- {
-		if after += m.segments[i].duration; after > until {
+		if after += m.segments[i].duration[mainRendition]; after > until {
 			return i
 		}
 	}
 	return 0
 }
 
-// mediaPlaylist writes the media playlist, leaving out the first skip
-// segments.
-func (m *Muxer) mediaPlaylist(s *snapshot, skip int) []byte {
-	var b strings.Builder
-	lowLatency := m.config.Variant == LowLatency
-	version := 3
-	if lowLatency {
-		version = 9
+// version is the newest version of the format that a playlist needs.
+func (m *Muxer) version() int {
+	switch {
+	case m.config.Variant == MPEGTS:
+		return 3
+	case m.shape.parts:
+		return 9
 	}
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-TARGETDURATION:%d\n", version, int(m.rule.Target.Seconds()))
+	return 7
+}
+
+// mediaPlaylist writes the media playlist of a rendition, leaving out the first
+// skip segments.
+func (m *Muxer) mediaPlaylist(s *snapshot, r rendition, skip int) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-TARGETDURATION:%d\n", m.version(), int(m.target().Seconds()))
 	hold, partHold, until := m.holdBacks()
-	if lowLatency {
+	if m.shape.parts {
 		fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%.3f,CAN-SKIP-UNTIL=%.1f,HOLD-BACK=%.1f\n#EXT-X-PART-INF:PART-TARGET=%.3f\n",
-			partHold.Seconds(), until.Seconds(), hold.Seconds(), m.partTarget.Seconds())
+			partHold.Seconds(), until.Seconds(), hold.Seconds(), m.shape.partTarget.Seconds())
 	}
 	listed := s.segments[len(m.retained):]
 	fmt.Fprintf(&b, "#EXT-X-MEDIA-SEQUENCE:%d\n", s.firstListed)
@@ -159,54 +199,73 @@ func (m *Muxer) mediaPlaylist(s *snapshot, skip int) []byte {
 	// Parts are listed within three target durations of the end.
 	var total time.Duration
 	for _, seg := range listed {
-		total += seg.duration
+		total += seg.duration[mainRendition]
 	}
 	init := -1
 	for i, seg := range listed {
-		partsListed := lowLatency && total <= 3*m.rule.Target+seg.duration
-		total -= seg.duration
+		partsListed := m.shape.parts && total <= 3*m.target()+seg.duration[mainRendition]
+		total -= seg.duration[mainRendition]
 		if i < skip {
 			continue
 		}
-		m.writeSegment(&b, s, seg, init != seg.init, partsListed)
+		m.writeSegment(&b, s, r, seg, init != seg.init, partsListed)
 		init = seg.init
 	}
 	switch {
 	case m.ended:
 		b.WriteString("#EXT-X-ENDLIST\n")
-	case lowLatency:
-		msn, part := listed[len(listed)-1].msn+1, 0
-		if s.open {
-			msn, part = listed[len(listed)-1].msn, s.parts
-		}
-		hint := segment{msn: msn}
-		fmt.Fprintf(&b, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"%s\"\n", hint.partURI(m.prefix, s.ext, part))
+	case m.shape.parts:
+		m.writeEdge(&b, s, r)
 	}
 	return []byte(b.String())
 }
 
-func (m *Muxer) writeSegment(b *strings.Builder, s *snapshot, seg *segment, withInit, parts bool) {
+// writeEdge writes what a live playlist says of the next part, and of the other
+// rendition.
+func (m *Muxer) writeEdge(b *strings.Builder, s *snapshot, r rendition) {
+	last := s.segments[len(s.segments)-1]
+	hint, part := s.hint, 0
+	if s.open {
+		hint, part = last, s.parts
+	}
+	fmt.Fprintf(b, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"%s\"\n", hint.partURI(r, s.ext, part))
+	for _, other := range m.renditions() {
+		if other != r {
+			fmt.Fprintf(b, "#EXT-X-RENDITION-REPORT:URI=\"%s\",LAST-MSN=%d,LAST-PART=%d\n", other.playlistName(), last.msn, len(last.parts)-1)
+		}
+	}
+}
+
+func (m *Muxer) writeSegment(b *strings.Builder, s *snapshot, r rendition, seg *segment, withInit, parts bool) {
 	if seg.marked {
 		b.WriteString("#EXT-X-DISCONTINUITY\n")
 	}
-	if init := m.inits[seg.init]; withInit && init.body != nil {
-		fmt.Fprintf(b, "#EXT-X-MAP:URI=\"%s\"\n", init.uri)
+	if init := m.inits[seg.init]; withInit && init.bodies[r] != nil {
+		fmt.Fprintf(b, "#EXT-X-MAP:URI=\"%s\"\n", init.uri(r))
 	}
 	b.WriteString("#EXT-X-PROGRAM-DATE-TIME:")
-	b.WriteString(time.UnixMilli(seg.wall).UTC().Format("2006-01-02T15:04:05.000Z"))
+	b.WriteString(time.UnixMilli(seg.wall[r]).UTC().Format("2006-01-02T15:04:05.000Z"))
 	b.WriteByte('\n')
 	if parts {
 		for i := range seg.parts {
-			fmt.Fprintf(b, "#EXT-X-PART:DURATION=%s,URI=\"%s\"", seconds(seg.parts[i].duration), seg.partURI(m.prefix, s.ext, i))
-			if seg.parts[i].independent {
+			fmt.Fprintf(b, "#EXT-X-PART:DURATION=%s,URI=\"%s\"", seconds(seg.parts[i].in[r].duration), seg.partURI(r, s.ext, i))
+			if seg.parts[i].independent || r == audioRendition {
 				b.WriteString(",INDEPENDENT=YES")
 			}
 			b.WriteByte('\n')
 		}
 	}
 	if seg.complete {
-		fmt.Fprintf(b, "#EXTINF:%s,\n%s\n", seconds(seg.duration), seg.uri(m.prefix, s.ext))
+		fmt.Fprintf(b, "#EXTINF:%s,\n%s\n", seconds(seg.duration[r]), seg.uri(r, s.ext))
 	}
+}
+
+// uri is the name of the initialization in a rendition.
+func (i *initSegment) uri(r rendition) string {
+	if r == audioRendition {
+		return i.name + "_a.mp4"
+	}
+	return i.name + ".mp4"
 }
 
 // Until something was measured, the bandwidth is a guess.
@@ -215,6 +274,9 @@ const (
 	guessedAudio = 160_000
 	leastBits    = 100_000
 )
+
+// audioGroup is the name of the group of separate audio.
+const audioGroup = "audio"
 
 // indexPlaylist writes the multivariant playlist.
 func (m *Muxer) indexPlaylist() string {
@@ -231,13 +293,15 @@ func (m *Muxer) indexPlaylist() string {
 		}
 	}
 	params.Codecs = strings.Join(codecs, ",")
+	if m.separate {
+		params.Audio = audioGroup
+		params.Alternatives = []*m3u8.Alternative{{
+			Type: "AUDIO", GroupId: audioGroup, Name: "Audio", Default: true, Autoselect: "YES", URI: audioName,
+		}}
+	}
 	list := m3u8.NewMasterPlaylist()
 	list.Append(mediaName, nil, params)
-	version := uint8(3)
-	if m.config.Variant == LowLatency {
-		version = 9
-	}
-	list.SetVersion(version)
+	list.SetVersion(uint8(m.version()))
 	text := list.Encode().String()
 	// The library writes an attribute that newer versions of the format
 	// dropped, and quotes a value that must not be.

@@ -6,22 +6,52 @@ import (
 	"github.com/ringcast/ringcast/packager"
 )
 
+// rendition is one media playlist of a stream.
+type rendition int
+
+// The renditions. A stream has the main one, and audio beside it only if that
+// is separate; they are cut alike, so numbers mean the same time in both.
+const (
+	mainRendition rendition = iota
+	audioRendition
+	renditionCount
+)
+
+// playlistName is the name of the rendition's media playlist.
+func (r rendition) playlistName() string {
+	if r == audioRendition {
+		return audioName
+	}
+	return mediaName
+}
+
+// media is what a part or a segment is in one rendition.
+type media struct {
+	body     []byte
+	duration time.Duration
+}
+
 // part is a partial segment: immutable once it is published.
 type part struct {
-	body        []byte
-	duration    time.Duration
+	in          [renditionCount]media
 	independent bool
 }
 
 // segment is a media segment: a run of parts.
 type segment struct {
-	msn         uint64
-	start       time.Duration // DTS of its first sample
-	wall        int64         // Unix ms of its first presented sample
-	duration    time.Duration
-	parts       []part
-	bytes       int
-	independent bool
+	// number is the stream's own for the segment, which names its files;
+	// msn is its place in this node's playlist. They differ by a constant
+	// until a whole segment is lost.
+	number, msn uint64
+	// names are what its files begin with, by rendition.
+	names [renditionCount]string
+	start time.Duration // DTS of its first sample
+	// wall is the Unix time in ms of the first presented sample, by rendition.
+	wall     [renditionCount]int64
+	duration [renditionCount]time.Duration
+	parts    []part
+	bytes    int
+	hasKey   bool
 	// discontinuity is the segment's discontinuity sequence number; marked
 	// is set if the number is new with it.
 	discontinuity uint64
@@ -30,13 +60,16 @@ type segment struct {
 	complete      bool
 }
 
-// uri names are relative to the playlist.
-func (s *segment) uri(prefix, ext string) string {
-	return prefix + "_" + utoa(s.msn) + ext
+// newSegment returns a segment with its names.
+func newSegment(prefix, name string, number, msn uint64) *segment {
+	return &segment{number: number, msn: msn, names: [renditionCount]string{prefix + "_" + name, prefix + "_a" + name}}
 }
 
-func (s *segment) partURI(prefix, ext string, i int) string {
-	return prefix + "_" + utoa(s.msn) + "." + utoa(uint64(i)) + ext
+// uri names are relative to the playlist.
+func (s *segment) uri(r rendition, ext string) string { return s.names[r] + ext }
+
+func (s *segment) partURI(r rendition, ext string, i int) string {
+	return s.names[r] + "." + utoa(uint64(i)) + ext
 }
 
 // pendingSample is a sample whose duration is not known yet, or that waits for
@@ -45,6 +78,9 @@ type pendingSample struct {
 	packager.Sample
 	at       int64 // DTS in the track's timescale
 	duration int64
+	// silent marks audio that was made here to fill a hole, still a picture
+	// that the source itself shows for so long.
+	silent, still bool
 }
 
 // startOffset is added to all media times, so that no DTS is negative and

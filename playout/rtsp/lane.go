@@ -17,7 +17,6 @@ import (
 	"github.com/ringcast/ringcast/packager/h264"
 	"github.com/ringcast/ringcast/packager/h265"
 	"github.com/ringcast/ringcast/packager/opus"
-	"github.com/ringcast/ringcast/playout"
 )
 
 // payloadMax is the longest RTP payload: it fits an Ethernet frame with room
@@ -36,7 +35,7 @@ type lane struct {
 	rate   int64
 	ssrc   uint32
 	base   uint32 // RTP timestamp of media time 0
-	clock  playout.AudioClock
+	clock  packager.AudioClock
 	unit   int64
 	sets   [][]byte
 	codec  packager.Codec
@@ -212,11 +211,11 @@ func (l *lane) audioFormat() (format.Format, error) {
 // timestamp returns the RTP timestamp of a sample.
 func (l *lane) timestamp(s packager.Sample) uint32 {
 	if l.clock.Rate == 0 {
-		return l.base + uint32(playout.ToScale(s.PTS, l.rate))
+		return l.base + uint32(packager.ToScale(s.PTS, l.rate))
 	}
 	unit := l.unit
 	if unit == 0 {
-		unit = playout.ToScale(opus.Duration(s.Payload), l.clock.Rate)
+		unit = packager.ToScale(opus.Duration(s.Payload), l.clock.Rate)
 	}
 	at, _ := l.clock.Place(s.DTS, unit)
 	return l.base + uint32(at*l.rate/l.clock.Rate)
@@ -262,7 +261,7 @@ func (l *lane) report(pts time.Duration, wall time.Time) *rtcp.SenderReport {
 	seconds := uint64(wall.Unix() + ntpEpoch)
 	fraction := uint64(wall.Nanosecond()) << 32 / 1e9
 	return &rtcp.SenderReport{
-		SSRC: l.ssrc, NTPTime: seconds<<32 | fraction, RTPTime: l.base + uint32(playout.ToScale(pts, l.rate)),
+		SSRC: l.ssrc, NTPTime: seconds<<32 | fraction, RTPTime: l.base + uint32(packager.ToScale(pts, l.rate)),
 		PacketCount: l.packets, OctetCount: l.octets,
 	}
 }
