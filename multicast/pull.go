@@ -188,6 +188,9 @@ func (s *stream) pullWanted(wanted []wantedID) {
 
 // retryAt returns when to ask another neighbor.
 func (s *stream) retryAt(holder int16, tries uint8) millis {
+	if holder == none {
+		return s.e.ms + retryBase
+	}
 	wait := s.e.neighbors[holder].rtt + retryBase + float32(s.peers[holder].queue) + float32(min(retryStep*int(tries), retryStepMax))
 	return s.e.ms + millis(wait)
 }
@@ -332,7 +335,7 @@ func (s *stream) endPull(id fragmenter.ID) {
 func (s *stream) forgetPulls(index int16) {
 	for i := range s.pulls {
 		if s.pulls[i].holder == index {
-			s.pulls[i].due = s.e.ms
+			s.pulls[i].due, s.pulls[i].holder = s.e.ms, none
 		}
 	}
 }
