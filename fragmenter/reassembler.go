@@ -102,6 +102,7 @@ type Reassembler struct {
 	top     ID // at least base-1
 	through ID // what is missing up to here is given up
 	playing bool
+	newest  [trackCount]ID // last handed over
 	chain   reliability.Chain
 	stats   ReassemblerStats
 }
@@ -142,6 +143,7 @@ func NewReassembler(p ReassemblerParams, store Store) *Reassembler {
 func (r *Reassembler) Start(first ID) {
 	first = max(first, 1)
 	r.playing = true
+	r.newest = [trackCount]ID{}
 	r.through = min(r.through, first-1)
 	switch {
 	case r.base == 0 || first > r.top || r.top-first >= ID(r.params.MaxSpan):
@@ -278,8 +280,15 @@ func (r *Reassembler) PollMessage(b []byte) (Delivery, bool) {
 			continue
 		}
 		last, state := r.message(id)
+		if state == messageWhole && id < r.newest[p.track] {
+			// Its numbers were taken for a part of another message, by a false
+			// countdown, and later messages have been handed over.
+			r.stats.Broken++
+			state = messageDead
+		}
 		if state == messageWhole && !blocked[p.track] {
 			if d, ok := r.join(id, last, b); ok {
+				r.newest[p.track] = id
 				r.finish(id, last)
 				r.advance()
 				return d, true

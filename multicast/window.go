@@ -320,6 +320,9 @@ func (w *Window) reach(low, high fragmenter.ID) bool {
 // Expire drops what has left window and margin and moves Live.
 func (w *Window) Expire(now reliability.Time) {
 	w.now = max(w.now, now)
+	if w.base == 0 {
+		return
+	}
 	ms := wrapped(w.now)
 	kept := int((w.params.Duration + w.params.Margin) / time.Millisecond)
 	id := w.base

@@ -127,8 +127,17 @@ func TestChain(t *testing.T) {
 		class   Class
 		want    bool
 	}{
-		{110, ref, false}, {118, disposable, false}, {120, ref, false}, {121, ref, true}, {121, disposable, true}, {199, ref, true},
-		{150, ClassAudio, false}, {150, ClassConfig, false}, {200, key, false}, {210, ref, false}, {90, ref, false},
+		{110, ref, false},
+		{118, disposable, false},
+		{120, ref, false},
+		{121, ref, true},
+		{121, disposable, true},
+		{199, ref, true},
+		{150, ClassAudio, false},
+		{150, ClassConfig, false},
+		{200, key, false},
+		{210, ref, false},
+		{90, ref, false},
 	} {
 		if got := c.Broken(q.message, q.class); got != q.want {
 			t.Errorf("%d of class %v is broken: %v", q.message, q.class, got)

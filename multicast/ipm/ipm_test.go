@@ -213,6 +213,35 @@ func TestSenderPacks(t *testing.T) {
 	}
 }
 
+// A sender that is never empty keeps the order and does not grow.
+func TestSenderNeverEmpty(t *testing.T) {
+	s, r := ends(256)
+	buffer := make([]byte, MaxDatagram)
+	next := byte(0)
+	for i := range 1000 {
+		s.AddFragment(KeyPrefix{}, append(make([]byte, 150), byte(i)))
+		if i < 5 {
+			continue
+		}
+		n, _, ok := s.PollTransmit(buffer)
+		if !ok {
+			t.Fatal("nothing waits")
+		}
+		p, err := r.Open(0, buffer[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := p.Next()
+		if got := c.Body[len(c.Body)-1]; got != next {
+			t.Fatalf("fragment %d came instead of %d", got, next)
+		}
+		next++
+	}
+	if cap(s.queue) > 32 || len(s.queue)-s.head != 5 {
+		t.Errorf("%d wait, with room for %d", len(s.queue)-s.head, cap(s.queue))
+	}
+}
+
 // Only what a member of the group made, and not this one, is taken, once.
 func TestReceiverRefuses(t *testing.T) {
 	s, r := ends(DefaultDatagramSize)
