@@ -56,7 +56,7 @@ func (n *network) Groups() []web.GroupStatus {
 		for _, st := range g.Streams() {
 			s.Streams = append(s.Streams, st.Name)
 		}
-		for _, i := range n.node.Introducers() {
+		for _, i := range n.face().Introducers() {
 			status := web.IntroducerStatus{Addr: i.Addr, Up: i.Up}
 			if i.Err != nil && !i.Up {
 				status.Error = i.Err.Error()
@@ -74,7 +74,7 @@ func (n *network) Neighbors(group string) ([]web.NeighborStatus, bool) {
 	if g == nil {
 		return nil, false
 	}
-	now := n.node.Now()
+	now := n.face().Now()
 	links := g.Links()
 	list := []web.NeighborStatus{}
 	for _, l := range g.Neighbors() {
@@ -85,7 +85,7 @@ func (n *network) Neighbors(group string) ([]web.NeighborStatus, bool) {
 		}
 		for _, k := range links {
 			if k.Peer == l.Peer {
-				s.Streams = append(s.Streams, web.LinkSlices{Stream: k.Stream, From: slicesOf(k.From), To: slicesOf(k.To)})
+				s.Streams = append(s.Streams, web.LinkSlices{Stream: k.Name, From: slicesOf(k.From), To: slicesOf(k.To)})
 			}
 		}
 		list = append(list, s)
@@ -102,6 +102,14 @@ func slicesOf(set uint8) []int {
 		}
 	}
 	return list
+}
+
+// face is the node whose groups are shown: in a demo the first viewer's.
+func (n *network) face() *peernode.Node {
+	if len(n.viewerNodes) > 0 {
+		return n.viewerNodes[0]
+	}
+	return n.node
 }
 
 // neighborCount is the number of links in all groups.

@@ -430,12 +430,8 @@ func (g *Group) Ring() (r RingInfo) {
 	return r
 }
 
-// LinkSlices says which slices of a stream a link carries, bit i for slice i.
-type LinkSlices struct {
-	Peer     overlay.PeerID
-	Stream   string
-	From, To uint8
+// Links lists what is pushed over the links at present.
+func (g *Group) Links() (list []multicast.LinkSlices) {
+	_ = g.do(func(reliability.Time) { list = g.core.Engine().Links() })
+	return list
 }
-
-// Links lists what is pushed over the links.
-func (g *Group) Links() []LinkSlices { return nil }
