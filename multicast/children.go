@@ -21,6 +21,9 @@ const (
 	slackShare = 0.8
 	// partialShare limits partial children.
 	partialShare = 0.35
+	// swapAfter is how long a leaf keeps its slot in any case, and swapPause how
+	// often one is given to another, in milliseconds.
+	swapAfter, swapPause = 4000, 400
 	// Silence after which a child is asked for a sign of life, and given up, in
 	// milliseconds. Giving up at 1.3 s without asking cut off live children.
 	childQuiet, childDead = 900, 1800
@@ -85,6 +88,9 @@ func (s *stream) makeSlot(n *neighbor, m *wire.Request) (ok, partial bool, reaso
 	if sl.fed() == 0 && sl.fromSource(s) && s.used <= s.slots.k && s.evictLowest() {
 		return true, false, accepted // nobody but us can begin to spread it
 	}
+	if m.PartialOK && s.swap(c) {
+		return true, false, accepted
+	}
 	if m.PartialOK && float32(s.partialChildren()) < partialShare*float32(s.slots.k)+1 {
 		return true, true, accepted
 	}
@@ -93,6 +99,32 @@ func (s *stream) makeSlot(n *neighbor, m *wire.Request) (ok, partial bool, reaso
 
 func displaces(value, lowest wire.Value) bool {
 	return worth(value) > displaceFactor*worth(lowest)+displaceMargin
+}
+
+// swap gives away the leaf of a slice that has been fed longest, so that another
+// that has found nobody can take its place. The one that goes is served until it
+// has found a free slot, or displaces yet another: so the lack moves through
+// the group until it meets a free slot, which the first one could not reach.
+func (s *stream) swap(c int) bool {
+	if s.swappedAt != 0 && s.e.ms.after(s.swappedAt) < swapPause {
+		return false
+	}
+	oldest := -1
+	for i := range s.slices[c].children {
+		ch := &s.slices[c].children[i]
+		if ch.value > 0 || ch.partial || ch.stop != 0 || ch.first || s.e.ms.after(ch.since) < swapAfter {
+			continue
+		}
+		if oldest < 0 || ch.since.after(s.slices[c].children[oldest].since) < 0 {
+			oldest = i
+		}
+	}
+	if oldest < 0 {
+		return false
+	}
+	s.swappedAt = s.e.ms
+	s.evict(c, oldest)
+	return true
 }
 
 // hasFree reports whether one more child of the slice may be taken.
@@ -141,6 +173,7 @@ func (s *stream) catchUp(n *neighbor, c int) {
 // what it was before.
 func (s *stream) addChild(c int, ch child) {
 	sl := &s.slices[c]
+	ch.since = s.e.ms
 	sl.children = slices.DeleteFunc(sl.children, func(old child) bool { return old.index == ch.index })
 	at := len(sl.children)
 	for at > 0 && sl.children[at-1].value < ch.value {
@@ -236,7 +269,7 @@ func (s *stream) handleStop(n *neighbor, m wire.Stop) {
 		s.removeChild(c, i, m.Stop)
 		return
 	}
-	if sl.children[i].first {
+	if sl.children[i].first && sl.children[i].stop == 0 {
 		s.source.resend[c], s.source.dirty = m.Stop, true
 	}
 	sl.children[i].stop = m.Stop

@@ -28,7 +28,7 @@ const (
 	gainFactor, gainMin = 0.93, 30
 	// partialAfter is after how many refusals or milliseconds without a parent
 	// what is left over is asked for.
-	partialAfterRefusals, partialAfter = 10, 3000
+	partialAfterRefusals, partialAfter = 6, 1500
 )
 
 // needsParent reports whether the slice has no parent that will last.

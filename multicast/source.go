@@ -22,6 +22,9 @@ const (
 	// fewRelays is with how many relaying neighbors the source still helps out
 	// itself.
 	fewRelays = 4
+	// helpTime is for how long the source feeds one that has found nobody else,
+	// in milliseconds.
+	helpTime = 3000
 	// hopQuiet is the silence beyond the round trip after which a first hop is
 	// asked, hopPing how much longer than a round trip its answer may take, in
 	// milliseconds.
@@ -32,12 +35,14 @@ const (
 	// hopCheck is how often first hops are chosen anew where there are better
 	// ones, in milliseconds, and hopGain how much better these must be.
 	hopCheck = 1000
-	// hopMove is for how long a first hop that is replaced is still served at
-	// most, in milliseconds, and hopsMoving how many are at a time. Most
-	// neighbors it could ask are below it, and until it has found another all
-	// of them depend on it.
-	hopMove    = 60_000
+	// hopMove is for how long a first hop that is replaced is still served, in
+	// milliseconds, and hopsMoving how many are at a time. Most neighbors it
+	// could ask are below it, and until it has found another all of them depend
+	// on it. If it has not by then it stays, and the new one, which has fewer
+	// below it, looks for another; hopHold is when the next try is made.
+	hopMove    = 4000
 	hopsMoving = 2
+	hopHold    = 30_000
 	// hopSettle is how long the source waits for news of its first neighbors
 	// before it gives slices away, in milliseconds.
 	hopSettle = 250
@@ -59,6 +64,9 @@ type source struct {
 	// bucket and plainBucket are bytes that may be spent on pulls.
 	bucket, plainBucket float32
 	checkedAt           millis
+	// moved is when the first hop of a slice was last replaced, held until when
+	// it is not replaced again.
+	moved, held [sliceCount]millis
 	firstAt             millis // when the first neighbor took part
 }
 
@@ -220,7 +228,7 @@ func (sl *slice) hop() *child {
 // also when it leaves politely.
 func (s *stream) hopLeft(c int, index int16) {
 	ch := s.slices[c].child(index)
-	if ch == nil || !ch.first {
+	if ch == nil || !ch.first || ch.stop != 0 {
 		return
 	}
 	n := s.e.neighbors[index]
@@ -323,6 +331,7 @@ func (s *stream) giveSlice(c int, n *neighbor) {
 // improveHops moves one slice to a neighbor that is far better than its first
 // hop: the one that came first need not be the one that can feed most.
 func (s *stream) improveHops() {
+	s.settleHops()
 	if s.hopsLeaving() >= hopsMoving {
 		return
 	}
@@ -330,7 +339,7 @@ func (s *stream) improveHops() {
 	for i := range sliceCount {
 		c := (random + i) % sliceCount
 		hop := s.slices[c].hop()
-		if hop == nil {
+		if hop == nil || s.source.held[c].isAhead(s.e.ms) {
 			continue
 		}
 		index := hop.index
@@ -342,13 +351,45 @@ func (s *stream) improveHops() {
 		if best == none || score < hopGain*present {
 			continue
 		}
-		hop.first = false
-		hop.stop = s.win.known + s.rates.idsIn(hopMove) + fragmenter.SliceCount
-		s.sendExt(s.e.neighbors[index], wire.AppendEvict(s.e.arena.begin(), wire.Evict{Slice: uint8(c), Stop: hop.stop}))
+		s.retireHop(c, hop)
+		s.source.moved[c] = s.e.ms
 		s.source.resend[c] = s.win.known + 1 + s.rates.idsIn(s.e.neighbors[best].rtt)
 		s.giveSlice(c, s.e.neighbors[best])
 		return
 	}
+}
+
+// retireHop tells a first hop to look for another parent.
+func (s *stream) retireHop(c int, hop *child) {
+	hop.stop = s.win.known + s.rates.idsIn(2*hopMove) + fragmenter.SliceCount
+	s.sendExt(s.e.neighbors[hop.index], wire.AppendEvict(s.e.arena.begin(), wire.Evict{Slice: uint8(c), Stop: hop.stop}))
+	s.countUsed()
+}
+
+// settleHops takes back replacements that did not work out.
+func (s *stream) settleHops() {
+	for c := range s.slices {
+		old := s.slices[c].leavingHop()
+		hop := s.slices[c].hop()
+		if old == nil || hop == nil || s.e.ms.after(s.source.moved[c]) < hopMove || s.source.held[c].isAhead(s.e.ms) {
+			continue
+		}
+		s.source.held[c] = s.e.ms + hopHold
+		old.stop = 0
+		s.sendExt(s.e.neighbors[old.index], wire.AppendAccept(s.e.arena.begin(), &wire.Accept{Slice: uint8(c), Start: s.win.known + 1}))
+		s.retireHop(c, hop)
+	}
+}
+
+// leavingHop returns the former first hop of a slice that has not found another
+// parent yet, or nil.
+func (sl *slice) leavingHop() *child {
+	for i := range sl.children {
+		if ch := &sl.children[i]; ch.first && ch.stop != 0 {
+			return ch
+		}
+	}
+	return nil
 }
 
 // hopsLeaving counts the former first hops that have not found another parent
@@ -356,10 +397,8 @@ func (s *stream) improveHops() {
 func (s *stream) hopsLeaving() int {
 	n := 0
 	for c := range s.slices {
-		for i := range s.slices[c].children {
-			if s.slices[c].children[i].stop != 0 {
-				n++
-			}
+		if s.slices[c].leavingHop() != nil {
+			n++
 		}
 	}
 	return n
@@ -371,7 +410,7 @@ func (s *stream) hopsLeaving() int {
 func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
 	ch := s.slices[c].child(n.index)
-	known := ch != nil && ch.first
+	known := ch != nil && ch.first && ch.stop == 0
 	help := m.Urgent && s.used < s.slots.k && (s.relayingNeighbors() < fewRelays || m.PartialOK && s.helped() == 0)
 	if !s.peers[n.index].takesPart() || !known && !help {
 		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: wire.RefusePolicy}))
@@ -389,14 +428,14 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 // takeBackHelp gives a child away that the source took while there were few
 // others, now that there are more.
 func (s *stream) takeBackHelp() {
-	if s.helped() < 2 || s.relayingNeighbors() < fewRelays {
+	if s.relayingNeighbors() < fewRelays {
 		return
 	}
 	for c := range s.slices {
 		for i := range s.slices[c].children {
-			if ch := &s.slices[c].children[i]; !ch.first && !ch.plain && ch.stop == 0 {
+			if ch := &s.slices[c].children[i]; !ch.first && !ch.plain && ch.stop == 0 && s.e.ms.after(ch.since) > helpTime {
 				s.evict(c, i)
-				break
+				return
 			}
 		}
 	}

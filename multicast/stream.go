@@ -50,6 +50,7 @@ type stream struct {
 	statusAt, mapAt, childrenAt, improveAt, trialAt, plainAt millis
 	activeAt, toldAt                                         millis
 	told                                                     uint8 // slices that neighbors have been told of
+	swappedAt                                                millis
 	statusNext, mapNext                                      int
 
 	counts counts
@@ -128,6 +129,7 @@ type child struct {
 	// start is the first fragment it wants, stop the first that it does not, 0
 	// if it wants all. Those with a stop don't count as used slots.
 	start, stop fragmenter.ID
+	since       millis // when it got its slot
 }
 
 // counts are what Info tells beside what can be seen from the state.

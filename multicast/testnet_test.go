@@ -298,6 +298,9 @@ func (node *testNode) RTT(p overlay.PeerID) (time.Duration, bool) {
 func (node *testNode) Backlog(p overlay.PeerID) (int, float64) {
 	other := node.net.byID[p]
 	if l := node.links[other]; l != nil {
+		if other.down == 0 {
+			return l.inFlight, 1e6
+		}
 		return l.inFlight, other.down
 	}
 	return 0, 0

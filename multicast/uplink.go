@@ -46,7 +46,7 @@ const (
 	uplinkDebt = 500 * time.Millisecond
 	// portBacklog is how many bytes may wait in one neighbor's transport in any
 	// case, and portSlack for how long they may beyond the round trip.
-	portBacklog = 16 << 10
+	portBacklog = 32 << 10
 	portSlack   = 100 * time.Millisecond
 	// portRecheck is when a neighbor whose transport was full is looked at
 	// again.
