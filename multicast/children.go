@@ -62,9 +62,9 @@ func (s *stream) refusal(n *neighbor, c int) wire.RefuseReason {
 		return wire.RefusePolicy
 	case s.slots.k == 0:
 		return wire.RefuseLeaf
-	case sl.parent == n.index || sl.asked == n.index || sl.tags.Contains(n.tag):
+	case sl.parent == n.index || s.isAsked(c, n.index) || sl.tags.Contains(n.tag):
 		return wire.RefuseLoop
-	case sl.parent == none && !sl.native:
+	case !sl.isFed():
 		return wire.RefuseNoOwner
 	}
 	return accepted
@@ -85,8 +85,10 @@ func (s *stream) makeSlot(n *neighbor, m *wire.Request) (ok, partial bool, reaso
 		s.evict(c, i)
 		return true, false, accepted
 	}
-	if sl.fed() == 0 && sl.fromSource(s) && s.used <= s.slots.k && s.evictLowest() {
-		return true, false, accepted // nobody but us can begin to spread it
+	if from, i := s.lowestOfAll(); i >= 0 && (displaces(m.Value, s.slices[from].children[i].value) || sl.fed() == 0 && sl.fromSource(s)) {
+		// In the last case nobody but us can begin to spread it.
+		s.evict(from, i)
+		return true, false, accepted
 	}
 	if m.PartialOK && s.swap(c) {
 		return true, false, accepted
@@ -215,7 +217,17 @@ func (s *stream) evict(c, i int) {
 // the last one of a slice that we get from the source: all others get it
 // through us. It reports whether there was one.
 func (s *stream) evictLowest() bool {
-	bestSlice, best := -1, -1
+	c, i := s.lowestOfAll()
+	if i >= 0 {
+		s.evict(c, i)
+	}
+	return i >= 0
+}
+
+// lowestOfAll returns the child of the lowest value that may be given away, or
+// -1.
+func (s *stream) lowestOfAll() (bestSlice, best int) {
+	bestSlice, best = -1, -1
 	for c := range s.slices {
 		sl := &s.slices[c]
 		i := sl.lowestChild()
@@ -226,10 +238,7 @@ func (s *stream) evictLowest() bool {
 			bestSlice, best = c, i
 		}
 	}
-	if best >= 0 {
-		s.evict(bestSlice, best)
-	}
-	return best >= 0
+	return bestSlice, best
 }
 
 // fromSource reports whether the source itself pushes the slice to us.

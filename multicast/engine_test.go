@@ -26,39 +26,21 @@ func mixedUpload(i int) float64 {
 	return 0.5 * streamRate
 }
 
+// A hundred viewers of whom half pass nothing on: all play everything, and the
+// source sends little more than one copy.
 func TestSwarmOfMixedUpload(t *testing.T) {
-	n := newTestNet(t, 1)
-	source := n.addNode(10*streamRate, CapMulticast)
-	for i := range 100 {
-		n.addNode(mixedUpload(i), CapMulticast)
-	}
-	for _, node := range n.nodes {
-		n.mesh(node, 4, 6)
-	}
-	key := n.publish(source, "live", 1)
-	for _, node := range n.nodes[1:] {
-		node.engine.Play(n.now, "live", PlayOptions{})
-		node.drain()
-	}
-	for range 15 {
-		n.runFor(2 * time.Second)
+	s := newSwarm(t, 1, 100, mixedUpload, CapMulticast)
+	for range 12 {
+		s.runFor(2 * time.Second)
 		if *dumpNodes {
-			sliceSummary(t, n, source)
-			orphanSummary(t, n, source)
+			sliceSummary(t, s.testNet, s.source)
+			orphanSummary(t, s.testNet, s.source)
 		}
 	}
-	_, text := n.report(key, source, 14*second, 25*second)
-	t.Log(text)
-	playing := 0
-	for _, node := range n.nodes {
-		if node.playable != 0 {
-			playing++
-		}
-	}
-	t.Log("playing", playing)
+	s.check(12*time.Second, 20*time.Second, 0.9999, 1.2)
 	if *dumpNodes {
-		missingEverywhere(t, n, source)
-		dump(t, n)
+		missingEverywhere(t, s.testNet, s.source)
+		dump(t, s.testNet)
 	}
 }
 

@@ -118,6 +118,9 @@ func (s *stream) classify(f *fragmenter.Fragment) {
 			s.win.at(id).mark.setClass(class)
 		}
 	}
+	if f.ID <= s.join.head {
+		s.backdate(f, last)
+	}
 	switch class {
 	case reliability.ClassKey:
 		s.videoAt = s.e.ms
@@ -126,6 +129,27 @@ func (s *stream) classify(f *fragmenter.Fragment) {
 		}
 	case reliability.ClassReference, reliability.ClassDisposable:
 		s.videoAt = s.e.ms
+	}
+}
+
+// backdate corrects since when fragments are known that were older than our
+// arrival: they leave the window with everybody else's.
+func (s *stream) backdate(f *fragmenter.Fragment, last fragmenter.ID) {
+	if !s.clock.valid {
+		return
+	}
+	age := int(s.clock.age(s.e.ms, f.Timestamp))
+	if age <= 0 || age > int(s.window/time.Millisecond) {
+		return
+	}
+	known := s.e.ms - millis(age)
+	for id := f.ID; id <= last && s.win.contains(id); id++ {
+		if m := s.win.at(id); m.known.after(known) > 0 {
+			m.known = known
+		}
+	}
+	for id := f.ID - 1; s.win.contains(id) && s.win.at(id).known.after(known) > 0; id-- {
+		s.win.at(id).known = known
 	}
 }
 
@@ -208,7 +232,7 @@ func (s *stream) observeDelay(sl *slice, f *fragmenter.Fragment, from *neighbor)
 func (s *stream) handleDuplicate(n *neighbor, id fragmenter.ID) {
 	c := id.Slice()
 	sl, p := &s.slices[c], &s.peers[n.index]
-	if sl.parent == n.index || sl.asked == n.index || sl.former == n.index && id < sl.handover {
+	if sl.parent == n.index || s.isAsked(c, n.index) || sl.former == n.index && id < sl.handover {
 		return
 	}
 	if p.pulledAt != 0 && s.e.ms.after(p.pulledAt) < pullEcho {

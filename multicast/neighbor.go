@@ -78,8 +78,9 @@ type peer struct {
 	free        uint8
 
 	flags peerFlags
-	// owns are the slices that it pushes to us, feeds those that we push to it.
-	owns, feeds uint8
+	// owns are the slices that it pushes to us, feeds those that we push to it,
+	// asking those that we have asked it for.
+	owns, feeds, asking uint8
 
 	refused   [fragmenter.SliceCount]millis // not asked for the slice until then
 	busy      millis                        // not pulled from until then
@@ -114,6 +115,15 @@ func (p *peer) takesPart() bool { return p.flags&(peerIn|peerOut) == peerIn|peer
 
 // relays reports whether the neighbor passes anything on, as far as known.
 func (p *peer) relays() bool { return p.slots > 0 && !p.is(peerLeaf) }
+
+// lowestValue returns the lowest value of the neighbor's children.
+func (p *peer) lowestValue() wire.Value {
+	lowest := wire.Value(wire.NoChild)
+	for _, v := range p.lowest {
+		lowest = min(lowest, v)
+	}
+	return lowest
+}
 
 // lagOf returns what the neighbor stated for a slice, in milliseconds.
 func (p *peer) lagOf(c int) (float32, bool) {

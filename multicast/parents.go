@@ -15,6 +15,10 @@ const (
 	askSlack      = 500 // for an answer, beyond two round trips
 	seekPause     = 150 // before the next look for candidates when there are none
 	partialPause  = 600 // likewise, while there is a partial parent
+	// askedAtOnce is how many are asked at a time while nothing comes, and
+	// askedTogether within what time the others' promises are not taken up.
+	askedAtOnce   = 3
+	askedTogether = 400
 	// hopCost is what a hop costs beside the path: receiving and sending.
 	hopCost = 3
 	// displaceCost is what it costs to be taken in a leaf's place.
@@ -31,8 +35,14 @@ const (
 	partialAfterRefusals, partialAfter = 6, 1500
 )
 
-// needsParent reports whether the slice has no parent that will last.
-func (sl *slice) needsParent() bool { return sl.parent == none || sl.stop != 0 || sl.partial }
+// needsParent reports whether the slice has no parent that will last and has
+// something to push.
+func (sl *slice) needsParent() bool {
+	return sl.parent == none || sl.stop != 0 || sl.partial || sl.starved != 0
+}
+
+// isFed reports whether the slice comes, so that others can get it from us.
+func (sl *slice) isFed() bool { return sl.native || sl.parent != none && sl.starved == 0 }
 
 // seek looks for parents where they are missing, and now and then for better
 // ones.
@@ -40,13 +50,13 @@ func (s *stream) seek() {
 	now := s.e.ms
 	for c := range s.slices {
 		sl := &s.slices[c]
-		if sl.asked != none && now.after(sl.askedUntil) > 0 {
-			s.refusedBy(c, sl.asked, refusedTime)
+		if sl.asking > 0 && now.after(sl.askedUntil) > 0 {
+			s.endAsking(c)
 		}
 		if sl.stop != 0 && s.hasStopped(sl) {
 			s.loseParent(c)
 		}
-		if sl.native || sl.asked != none || !sl.needsParent() || now.after(sl.tryAt) < 0 {
+		if sl.native || sl.asking > 0 || !sl.needsParent() || now.after(sl.tryAt) < 0 {
 			continue
 		}
 		s.seekUrgent(c)
@@ -63,12 +73,24 @@ func (s *stream) hasStopped(sl *slice) bool {
 	return sl.last+fragmenter.SliceCount >= sl.stop || s.win.known >= sl.stop+s.rates.idsIn(600)
 }
 
-// seekUrgent asks the best neighbor to become the parent of a slice that has
-// none, or none that will last.
+// seekUrgent asks the best neighbors to become the parent of a slice that has
+// none, or none that will last. While nothing comes at all it asks several at a
+// time: what they stated may be old, and most will refuse after a mass
+// departure.
 func (s *stream) seekUrgent(c int) {
 	sl := &s.slices[c]
-	best, _ := s.bestParent(c, true)
-	if best == none {
+	most := 1
+	if sl.parent == none && sl.ran || sl.starved != 0 {
+		most = askedAtOnce
+	}
+	for int(sl.asking) < most {
+		best, _ := s.bestParent(c, true)
+		if best == none {
+			break
+		}
+		s.ask(c, best, true)
+	}
+	if sl.asking == 0 {
 		sl.tryAt = s.e.ms + seekPause + millis(s.e.config.Rand.IntN(100))
 		if sl.parent == none {
 			s.lastResort(c)
@@ -78,7 +100,31 @@ func (s *stream) seekUrgent(c int) {
 	if sl.partial && sl.stop == 0 {
 		sl.tryAt = s.e.ms + partialPause + millis(s.e.config.Rand.IntN(partialPause))
 	}
-	s.ask(c, best, true)
+}
+
+// isAsked reports whether a neighbor was asked for a slice and has not answered
+// yet.
+func (s *stream) isAsked(c int, index int16) bool { return s.peers[index].asking&(1<<c) != 0 }
+
+func (s *stream) noteAsked(c int, index int16) {
+	s.peers[index].asking |= 1 << c
+	s.slices[c].asking++
+}
+
+func (s *stream) noteAnswered(c int, index int16) {
+	if s.isAsked(c, index) {
+		s.peers[index].asking &^= 1 << c
+		s.slices[c].asking--
+	}
+}
+
+// endAsking gives up on all who have not answered.
+func (s *stream) endAsking(c int) {
+	for i := range s.peers {
+		if s.isAsked(c, int16(i)) {
+			s.refusedBy(c, int16(i), refusedTime)
+		}
+	}
 }
 
 // seekBetter looks for a quicker parent of one slice: half of the time one that
@@ -98,7 +144,7 @@ func (s *stream) seekBetter() {
 		}
 	}
 	sl := &s.slices[c]
-	if sl.native || sl.asked != none || sl.needsParent() || s.e.ms.after(sl.changed) < improveSettle {
+	if sl.native || sl.asking > 0 || sl.needsParent() || s.e.ms.after(sl.changed) < improveSettle {
 		return
 	}
 	if p := &s.peers[sl.parent]; p.is(peerPublisher) || !p.is(peerExt) {
@@ -137,7 +183,7 @@ func (s *stream) bestParent(c int, urgent bool) (best int16, lag float32) {
 		}
 		if p.free&(1<<c) == 0 {
 			switch {
-			case value > displaceFactor*worth(p.lowest[c])+displaceMargin:
+			case value > displaceFactor*worth(p.lowestValue())+displaceMargin:
 				estimate += displaceCost
 			case !urgent:
 				continue
@@ -158,19 +204,20 @@ func (s *stream) bestParent(c int, urgent bool) (best int16, lag float32) {
 // isCandidate reports whether a neighbor may be asked for a slice.
 func (s *stream) isCandidate(p *peer, index int16, c int) bool {
 	return p.flags&(peerIn|peerOut|peerExt|peerPublisher|peerLeaf) == peerIn|peerOut|peerExt &&
-		p.slots > 0 && p.feeds&(1<<c) == 0 && s.slices[c].parent != index &&
+		p.slots > 0 && (p.feeds|p.asking)&(1<<c) == 0 && s.slices[c].parent != index &&
 		!p.refused[c].isAhead(s.e.ms) && !s.e.neighbors[index].suspect.isAhead(s.e.ms)
 }
 
 // ask requests a slice from a neighbor.
 func (s *stream) ask(c int, index int16, urgent bool) {
 	sl, n := &s.slices[c], s.e.neighbors[index]
-	sl.asked, sl.askedStart = index, s.startFor(sl, n)
+	s.noteAsked(c, index)
+	start := s.startFor(sl, n)
 	sl.askedUntil = s.e.ms + millis(2*n.rtt) + askSlack
-	partial := urgent && sl.parent == none &&
-		(sl.refusals >= partialAfterRefusals || s.e.ms.after(sl.orphan) > partialAfter)
+	partial := urgent && (sl.parent == none || sl.starved != 0) &&
+		(sl.refusals >= partialAfterRefusals || sl.parent == none && s.e.ms.after(sl.orphan) > partialAfter)
 	s.sendExt(n, wire.AppendRequest(s.e.arena.begin(), wire.Request{
-		Slice: uint8(c), Start: sl.askedStart, Value: s.slots.wireValue(c), Urgent: urgent, PartialOK: partial,
+		Slice: uint8(c), Start: start, Value: s.slots.wireValue(c), Urgent: urgent, PartialOK: partial,
 	}))
 }
 
@@ -181,7 +228,7 @@ func (s *stream) startFor(sl *slice, n *neighbor) fragmenter.ID {
 	if sl.last == 0 {
 		next = s.win.known + 1 + s.rates.idsIn(n.rtt)
 	}
-	if sl.parent == none {
+	if sl.parent == none || sl.starved != 0 {
 		return max(next, s.win.live, 1)
 	}
 	old := s.e.neighbors[sl.parent]
@@ -202,10 +249,8 @@ func (s *stream) lagOf(c int) (float32, bool) {
 func (s *stream) handleAccept(n *neighbor, m *wire.Accept) {
 	c := int(m.Slice)
 	sl, p := &s.slices[c], &s.peers[n.index]
-	asked := sl.asked == n.index
-	if asked {
-		sl.asked = none
-	}
+	asked := s.isAsked(c, n.index)
+	s.noteAnswered(c, n.index)
 	tags := chain(n.tag, &m.Ancestors)
 	switch {
 	case !s.active || s.publishing || sl.native:
@@ -219,7 +264,7 @@ func (s *stream) handleAccept(n *neighbor, m *wire.Accept) {
 	case sl.parent == n.index:
 		sl.partial, sl.stop = m.Partial, 0
 		s.setTags(c, &tags)
-	case asked || sl.parent == none || p.is(peerPublisher):
+	case asked && (s.e.ms.after(sl.changed) > askedTogether || sl.needsParent()) || sl.parent == none || p.is(peerPublisher):
 		s.adopt(c, n, m.Start, m.Partial)
 		s.setTags(c, &tags)
 	default:
@@ -236,7 +281,7 @@ func (s *stream) adopt(c int, n *neighbor, start fragmenter.ID, partial bool) {
 	}
 	sl.former, sl.parent = sl.parent, n.index
 	s.peers[n.index].owns |= 1 << c
-	sl.handover, sl.stop, sl.partial = start, 0, partial
+	sl.handover, sl.stop, sl.partial, sl.starved = start, 0, partial, 0
 	sl.refusals, sl.orphan, sl.samples, sl.tryAt = 0, 0, 0, 0
 	sl.delaySamples = min(sl.delaySamples, 1)
 	sl.newest = [orderCount]fragmenter.ID{}
@@ -255,14 +300,14 @@ func (s *stream) loseParent(c int) {
 	}
 	s.peers[sl.parent].owns &^= 1 << c
 	sl.parent, sl.former = none, sl.parent
-	sl.stop, sl.partial, sl.tryAt = 0, false, 0
+	sl.stop, sl.partial, sl.tryAt, sl.starved = 0, false, 0, 0
 	sl.orphan = s.e.ms
 }
 
 // handleRefuse takes a neighbor's no.
 func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 	c := int(m.Slice)
-	if s.slices[c].asked != n.index {
+	if !s.isAsked(c, n.index) {
 		return
 	}
 	pause := refusedTime
@@ -281,7 +326,7 @@ func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 // refusedBy ends a request that was refused or not answered.
 func (s *stream) refusedBy(c int, index int16, pause millis) {
 	sl := &s.slices[c]
-	sl.asked = none
+	s.noteAnswered(c, index)
 	sl.refusals = min(sl.refusals+1, 200)
 	s.peers[index].refused[c] = s.e.ms + pause
 	s.counts.refusals++
@@ -299,7 +344,7 @@ func (s *stream) handleEvict(n *neighbor, m wire.Evict) {
 	s.peers[n.index].refused[c] = s.e.ms + refusedTime
 	s.peers[n.index].free &^= 1 << c
 	sl.tryAt = 0
-	if sl.asked == none {
+	if sl.asking == 0 {
 		s.seekUrgent(c)
 	}
 }

@@ -174,7 +174,8 @@ const sourceAfter = 600
 // askPlain tries a neighbor as the parent of a slice.
 func (s *stream) askPlain(c int, index int16) {
 	sl, n := &s.slices[c], s.e.neighbors[index]
-	sl.asked = index
+	s.noteAsked(c, index)
+	sl.trial = trial{index: index}
 	sl.askedUntil = s.e.ms + millis(2*n.rtt) + plainAnswer + millis(s.idsPause())
 	s.setMask(n, s.peers[index].plain.sent|1<<c)
 }
@@ -215,21 +216,19 @@ func (s *stream) notePlainPush(n *neighbor, id fragmenter.ID, held bool) {
 		return
 	}
 	switch {
-	case sl.parent == none || sl.asked == n.index && sl.needsParent():
-		if sl.asked == n.index {
-			sl.asked = none
-		}
+	case sl.parent == none || s.isAsked(c, n.index) && sl.needsParent():
+		s.noteAnswered(c, n.index)
 		s.adopt(c, n, id, false)
 		sl.tags = wire.Tags{}
 	case sl.parent == n.index:
-		if t := &sl.trial; held && t.id == id && sl.asked == t.index {
+		if t := &sl.trial; held && t.id == id && t.id != 0 && s.isAsked(c, t.index) {
 			// The one on trial had brought it earlier.
 			s.endTrial(c, s.e.ms.after(t.at) >= plainGain)
 		}
-	case sl.asked == n.index && held:
+	case s.isAsked(c, n.index) && held:
 		s.endTrial(c, false)
-	case sl.asked == n.index && sl.trial.id == 0:
-		sl.trial.id, sl.trial.at, sl.trial.index = id, s.e.ms, n.index
+	case s.isAsked(c, n.index) && sl.trial.id == 0:
+		sl.trial.id, sl.trial.at = id, s.e.ms
 	}
 }
 
@@ -244,8 +243,8 @@ type trial struct {
 // endTrial keeps the neighbor that was tried, or the parent.
 func (s *stream) endTrial(c int, won bool) {
 	sl := &s.slices[c]
-	n := s.e.neighbors[sl.asked]
-	sl.asked = none
+	n := s.e.neighbors[sl.trial.index]
+	s.noteAnswered(c, n.index)
 	sl.trial = trial{}
 	if won {
 		s.adopt(c, n, s.win.known+1, false)
@@ -265,7 +264,7 @@ func (s *stream) tryPlain() {
 	s.trialAt = s.e.ms + plainTrial
 	c := s.e.config.Rand.IntN(sliceCount)
 	sl := &s.slices[c]
-	if sl.parent == none || sl.asked != none || sl.native || s.peers[sl.parent].is(peerExt) || s.e.ms.after(sl.changed) < improveSettle {
+	if sl.parent == none || sl.asking > 0 || sl.native || s.peers[sl.parent].is(peerExt) || s.e.ms.after(sl.changed) < improveSettle {
 		return
 	}
 	for i := range s.peers {
@@ -274,7 +273,6 @@ func (s *stream) tryPlain() {
 			continue
 		}
 		if p.plain.ahead != 0 && s.e.ms.after(p.plain.ahead) < plainTrial {
-			sl.trial = trial{}
 			s.askPlain(c, int16(i))
 			return
 		}

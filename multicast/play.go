@@ -197,7 +197,7 @@ func (s *stream) deactivate() {
 	}
 	e.config.Uplink.forgetOwner(s.owner)
 	for c := range s.slices {
-		s.slices[c] = slice{parent: none, former: none, asked: none}
+		s.slices[c] = slice{parent: none, former: none}
 	}
 	s.active, s.publishing, s.source, s.win, s.assembler = false, false, nil, nil, nil
 	s.pulls, s.rates, s.slots, s.join, s.used = nil, rates{}, slots{}, joining{}, 0

@@ -19,6 +19,7 @@ const (
 	waitOrphan    = 60
 	waitNeverRan  = 350
 	waitLate      = 2500
+	waitStarved   = 1500
 	waitJitters   = 2
 	scanLimit     = 1024 // fragments looked at in one scan
 	newPulls      = 60   // at most, each scan
@@ -124,6 +125,8 @@ func (s *stream) pullWait(id fragmenter.ID, sl *slice, m mark) (wait float32, ra
 		return waitOrphan + settle, 2
 	case id < sl.handover, s.wasSkipped(id, sl, m):
 		return waitSkipped + settle, 2
+	case sl.starved != 0:
+		return waitStarved, 2
 	}
 	return waitLate, 2
 }

@@ -25,6 +25,12 @@ const (
 	// helpTime is for how long the source feeds one that has found nobody else,
 	// in milliseconds.
 	helpTime = 3000
+	// helpMax is how many the source helps so at a time, helpShare for which
+	// part of the time one of them, and helpSaved how much of that may be saved
+	// up, in milliseconds.
+	helpMax   = 2
+	helpShare = 0.15
+	helpSaved = 8000
 	// hopQuiet is the silence beyond the round trip after which a first hop is
 	// asked, hopPing how much longer than a round trip its answer may take, in
 	// milliseconds.
@@ -63,11 +69,12 @@ type source struct {
 	resend [sliceCount]fragmenter.ID
 	// bucket and plainBucket are bytes that may be spent on pulls.
 	bucket, plainBucket float32
+	help                float32 // time for which a neighbor may be helped, in ms
 	checkedAt           millis
 	// moved is when the first hop of a slice was last replaced, held until when
 	// it is not replaced again.
 	moved, held [sliceCount]millis
-	firstAt             millis // when the first neighbor took part
+	firstAt     millis // when the first neighbor took part
 }
 
 // Publish begins a stream. Everything of it is sent with Write.
@@ -97,7 +104,7 @@ func (e *Engine) Publish(now reliability.Time, name string, o PublishOptions) (S
 	s.publishing = true
 	cut := fragmenter.DefaultParams()
 	cut.FragmentSize = p.FragmentSize
-	s.source = &source{cutter: fragmenter.New(cut), bucket: bucketDepth, plainBucket: bucketDepth}
+	s.source = &source{cutter: fragmenter.New(cut), bucket: bucketDepth, plainBucket: bucketDepth, help: helpSaved}
 	s.activate()
 	e.events.push(Event{Kind: EventStreamSeen, Name: name, Key: key, Params: s.params})
 	s.announceAll()
@@ -166,6 +173,7 @@ func (s *stream) tickSource() {
 	src := s.source
 	perTick := s.rates.bytes * float32(tickMillis) / 1000
 	src.bucket = min(src.bucket+bucketShare*perTick, bucketDepth)
+	src.help = min(src.help+(helpShare-float32(s.helped()))*float32(tickMillis), helpSaved)
 	src.plainBucket = min(src.plainBucket+plainShare*perTick, bucketDepth)
 	s.watchHops()
 	check := s.e.ms.after(src.checkedAt) >= hopCheck
@@ -411,7 +419,7 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
 	ch := s.slices[c].child(n.index)
 	known := ch != nil && ch.first && ch.stop == 0
-	help := m.Urgent && s.used < s.slots.k && (s.relayingNeighbors() < fewRelays || m.PartialOK && s.helped() == 0)
+	help := m.Urgent && s.used < s.slots.k && (s.relayingNeighbors() < fewRelays || s.helped() < helpMax && s.source.help > helpTime && (m.PartialOK || m.Value > 0))
 	if !s.peers[n.index].takesPart() || !known && !help {
 		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: wire.RefusePolicy}))
 		return

@@ -101,7 +101,7 @@ func (s *stream) fillStatus(m *wire.Status) {
 			m.Lag[c] = 0
 			continue
 		}
-		if sl.parent == none && !sl.native {
+		if !sl.isFed() {
 			continue // nothing to offer
 		}
 		if lag, known := s.lagOf(c); known {

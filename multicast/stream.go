@@ -61,10 +61,9 @@ type slice struct {
 	// parent pushes the slice to us, former did before and still has to push
 	// what is below handover.
 	parent, former int16
-	// asked was asked to become the parent, for fragments from askedStart on,
-	// and may answer until askedUntil.
-	asked      int16
-	askedStart fragmenter.ID
+	// asking is how many neighbors have been asked to become the parent and may
+	// answer until askedUntil.
+	asking     uint8
 	askedUntil millis
 	// handover is from where on the parent serves; stop is from where on it
 	// will not any more, 0 if it did not say so.
@@ -77,6 +76,7 @@ type slice struct {
 	partial, ran bool
 	native       bool // it comes whole by native multicast
 	refusals     uint8
+	starved      millis // since when the parent, which lives, has had nothing to push
 	changed      millis // when the parent last changed
 	orphan       millis // since when there is none
 	tryAt        millis // when to look for a parent again
@@ -145,7 +145,7 @@ func (e *Engine) newStream(key StreamKey, name string, params wire.StreamParams)
 	s := &stream{e: e, key: key, name: name, alone: e.ms}
 	s.setParams(params)
 	for c := range s.slices {
-		s.slices[c].parent, s.slices[c].former, s.slices[c].asked = none, none, none
+		s.slices[c].parent, s.slices[c].former = none, none
 	}
 	s.peers = make([]peer, len(e.neighbors))
 	e.streams = append(e.streams, s)

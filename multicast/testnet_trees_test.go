@@ -121,7 +121,7 @@ func orphanSummary(t *testing.T, n *testNet, src *testNode) {
 				}
 				actual += fmt.Sprintf(" %d:%d/%d,%v", n.byID[s.e.neighbors[i].id].index, other.used, other.slots.k, other.slices[c].parent != none)
 			}
-			t.Logf("   node %d slice %d ran %v orphan %d asked %d refusals %d: relays %d known %d free %d refused %d |%s", node.index, c, sl.ran, s.e.ms.after(sl.orphan), sl.asked, sl.refusals, relays, known, free, refused, actual)
+			t.Logf("   node %d slice %d ran %v orphan %d asked %d refusals %d: relays %d known %d free %d refused %d |%s", node.index, c, sl.ran, s.e.ms.after(sl.orphan), sl.asking, sl.refusals, relays, known, free, refused, actual)
 		}
 	}
 	t.Logf("   slots %d used %d orphan slices %d", slots, used, need)

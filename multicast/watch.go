@@ -8,9 +8,9 @@ const (
 	lateFragments         = 2
 	parentQuiet           = 250 // silence after which a late parent is asked
 	pingSlack             = 150 // for the answer, beyond the round trip
-	// upstreamLate is when a parent that lives is given up, because the fault
-	// is above it.
-	upstreamLate, upstreamSpread = 900, 150
+	// upstreamLate is when another parent is looked for though the present one
+	// lives.
+	upstreamLate, upstreamSpread = 600, 200
 	suspectTime                  = 10_000
 	// massTime is within what two deaths make all neighbors worth asking.
 	massTime               = 2000
@@ -46,6 +46,7 @@ func (s *stream) watchParents() {
 	for c := range s.slices {
 		sl := &s.slices[c]
 		if sl.parent == none || sl.overdue < lateFragments {
+			sl.starved = 0
 			continue
 		}
 		n := s.e.neighbors[sl.parent]
@@ -56,19 +57,15 @@ func (s *stream) watchParents() {
 			s.e.declareDead(n)
 		case silence > parentQuiet:
 			s.e.ping(n)
-		case sl.latest > upstreamLate+float32(s.e.config.Rand.IntN(upstreamSpread)):
-			s.giveUpParent(c, n)
+		case sl.starved == 0 && sl.latest > upstreamLate+float32(s.e.config.Rand.IntN(upstreamSpread)):
+			// The fault is above it. Whoever is below us is better off with us
+			// than alone, so the tree stays as it is: the first in it who finds
+			// a neighbor that is fed gets it going again.
+			sl.starved = s.e.ms
+			sl.tryAt = 0
+			s.counts.parentsLost++
 		}
 	}
-}
-
-// giveUpParent leaves a parent that lives but has nothing to push.
-func (s *stream) giveUpParent(c int, n *neighbor) {
-	s.peers[n.index].refused[c] = s.e.ms + refusedTime
-	s.stopPushing(n, c, 0)
-	s.loseParent(c)
-	s.counts.parentsLost++
-	s.seekUrgent(c)
 }
 
 // declareDead gives up a neighbor that has not answered in all its parts.
@@ -122,9 +119,7 @@ func (e *Engine) watchProbes() {
 func (s *stream) dropParent(n *neighbor) {
 	for c := range s.slices {
 		sl := &s.slices[c]
-		if sl.asked == n.index {
-			sl.asked = none
-		}
+		s.noteAnswered(c, n.index)
 		if sl.former == n.index {
 			sl.former = none
 		}
@@ -137,7 +132,7 @@ func (s *stream) dropParent(n *neighbor) {
 		return
 	}
 	for c := range s.slices {
-		if sl := &s.slices[c]; sl.parent == none && sl.asked == none && !sl.native && sl.orphan == s.e.ms {
+		if sl := &s.slices[c]; sl.parent == none && sl.asking == 0 && !sl.native && sl.orphan == s.e.ms {
 			s.seekUrgent(c)
 		}
 	}
