@@ -76,6 +76,11 @@ bench: ## run the benchmarks of all packages
 bench-edge: build ## measure the edge from outside; MEDIAMTX=path compares with that program
 	go run ./internal/load/edgebench -ringcast bin/ringcast -mediamtx "$(MEDIAMTX)" $(ARGS)
 
+bench-rtmfp: ## measure the transport between two processes, beside quic-go in the same run
+	go build -trimpath -o bin/ringcast ./cmd/ringcast
+	cd internal/load/quicbench && go build -trimpath -o $(CURDIR)/bin/quicbench .
+	go run ./internal/load/rtmfpbench -ringcast bin/ringcast -quic bin/quicbench $(ARGS)
+
 e2e: ## run the end-to-end tests alone, verbosely
 	@left_out=$$(.ci/need); if [[ -n $$left_out ]]; then echo "cannot run here:" $$left_out; exit 1; fi
 	@$(MAKE) --no-print-directory ui
@@ -108,4 +113,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test race fuzz fuzz-edge soak bench bench-edge e2e lint generate docker clean
+.PHONY: help build ui demo test race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate docker clean

@@ -113,10 +113,14 @@ var importLaw = map[string]rule{
 	"cmd/ringcast": {edge, []string{"..."}},
 	"internal/lab": {edge, []string{"rtmfp/vnet", "reliability"}},
 	// The end-to-end tests and the load clients are programs of their own.
-	"internal/e2e":            {edge, []string{"..."}},
-	"internal/nettest":        {edge, []string{"internal/lab", "rtmfp/vnet"}},
-	"internal/hlscheck":       {edge, nil},
-	"internal/load":           {edge, nil},
+	"internal/e2e":             {edge, []string{"..."}},
+	"internal/nettest":         {edge, []string{"internal/lab", "rtmfp/vnet"}},
+	"internal/hlscheck":        {edge, nil},
+	"internal/load":            {edge, nil},
+	"internal/load/rtmfpbench": {edge, nil},
+	// A module of its own, so that the product needs none of what it is
+	// compared with.
+	"internal/load/quicbench": {edge, nil},
 	"internal/load/edgebench": {edge, []string{"internal/load"}},
 }
 

@@ -26,6 +26,7 @@ const (
 	flowEcho     = "ringcast:echo"     // every message comes back
 	flowSink     = "ringcast:sink"     // messages are taken and forgotten
 	flowObserved = "ringcast:observed" // answers with the address it sees
+	flowUsage    = "ringcast:usage"    // answers with what the process has used so far
 )
 
 const rtmfpPort = "1935"
@@ -53,7 +54,7 @@ func newRTMFPCommand() *cobra.Command {
 	flags := cmd.PersistentFlags()
 	flags.StringSliceVar(&o.listen, "listen", nil, "local UDP `addresses` to bind (default: any, on a free port)")
 	flags.StringVar(&o.trace, "trace", "", "write every packet, decrypted, to this `file` as JSON lines; - is standard error")
-	flags.StringVar(&o.profile, "profile", profileAuto, "cryptography: auto; modern, hmac or checksum for that alone")
+	flags.StringVar(&o.profile, "profile", profileAuto, "cryptography: auto; modern, chacha, hmac or checksum for that alone")
 	flags.StringVar(&o.identity, "identity", "", "`file` with the keys, made if it is not there; without it they are new each time")
 	flags.StringVar(&o.legacyPeers, "legacy-peers", legacyAllow, "allow or refuse peers of other makes that know only checksums")
 	flags.BoolVar(&o.plain, "plain", false, "one system call for each datagram, no offloads")
@@ -119,6 +120,7 @@ func (o *rtmfpOptions) start(ctx context.Context, server bool, handle func(now r
 const (
 	profileAuto     = "auto"
 	profileModern   = "modern"
+	profileChaCha   = "chacha"
 	profileHMAC     = "hmac"
 	profileChecksum = "checksum"
 	legacyAllow     = "allow"
@@ -141,9 +143,11 @@ func (o *rtmfpOptions) newProfile(server bool) (rtmfp.Profile, error) {
 		return profile.NewFlash(flash)
 	case profileModern:
 		options.RequireModern = true
+	case profileChaCha:
+		options.RequireModern, options.HardwareAES = true, false
 	case profileAuto:
 	default:
-		return nil, usageError(fmt.Errorf("--profile %q: want auto, modern, hmac or checksum", o.profile))
+		return nil, usageError(fmt.Errorf("--profile %q: want auto, modern, chacha, hmac or checksum", o.profile))
 	}
 	secrets, err := o.secrets()
 	if err != nil {

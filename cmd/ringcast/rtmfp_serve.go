@@ -82,7 +82,8 @@ func (s *rtmfpServer) handleOther(now rtmfp.Instant, e rtmfp.Event) {
 	case rtmfp.FlowOpened:
 		switch kind := string(e.Recv.Metadata()); {
 		case kind == flowSink:
-		case kind == flowEcho || kind == flowObserved || s.echoAll:
+			e.Recv.SetBorrowed(true)
+		case kind == flowEcho || kind == flowObserved || kind == flowUsage || s.echoAll:
 			back, err := e.Session.OpenFlow(now, rtmfp.FlowConfig{Metadata: e.Recv.Metadata(), Return: e.Recv})
 			if err != nil {
 				e.Recv.Reject(now, 0)
@@ -98,8 +99,11 @@ func (s *rtmfpServer) handleOther(now rtmfp.Instant, e rtmfp.Event) {
 			return
 		}
 		data := e.Data
-		if string(e.Recv.Metadata()) == flowObserved {
+		switch string(e.Recv.Metadata()) {
+		case flowObserved:
 			data = []byte(e.Session.FarAddr().String())
+		case flowUsage:
+			data = readUsage().append(nil)
 		}
 		_ = back.Write(now, data, nil)
 	case rtmfp.FlowEnded:
