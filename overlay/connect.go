@@ -332,7 +332,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	r.forgetPending(p)
 	e := r.heard.at(place)
 	l := &link{
-		pos: e.pos, place: place, session: p.session, caps: p.caps, circuit: p.circuit,
+		pos: e.pos, addr: e.id.Address(), place: place, session: p.session, caps: p.caps, circuit: p.circuit,
 		since: now, lastRecv: now, probeAt: now.Add(r.p.ProbeLink),
 		requests: budget{requestBurst, now}, reports: budget{reportBurst, now},
 	}

@@ -71,8 +71,8 @@ func (r *Ring) updateCoverage() {
 		half := Fraction(1)
 		from, to = self.Add(half), self.Add(half)
 		if up, down := r.owner(1), r.owner(-1); up != nil {
-			to = midpoint(self, r.id(up).Address())
-			from = midpoint(r.id(down).Address(), self)
+			to = midpoint(self, up.addr)
+			from = midpoint(down.addr, self)
 		}
 	}
 	if from == r.coverageFrom && to == r.coverageTo {

@@ -46,6 +46,7 @@ const (
 // link is a neighbor: both ends have proved that they belong to the group.
 type link struct {
 	pos     uint64
+	addr    Address
 	place   int // of its entry
 	session *session
 	caps    uint64
@@ -153,7 +154,7 @@ func (r *Ring) linkOf(id *PeerID) *link {
 func (r *Ring) info(l *link) LinkInfo {
 	e := r.heard.at(l.place)
 	return LinkInfo{
-		Peer: e.id, Addr: e.id.Address(), Far: l.session.far, Since: l.since,
+		Peer: e.id, Addr: l.addr, Far: l.session.far, Since: l.since,
 		Outbound: l.session.initiator, Relayed: l.session.relayed, Ready: l.is(linkReady), Nearest: l.is(linkNearest),
 		Suspect: l.is(linkSuspect), Caps: l.caps & r.caps, Side: int(l.side), RTT: time.Duration(e.rtt) * time.Microsecond,
 	}

@@ -334,6 +334,11 @@ func (r *Ring) Stats() RingStats { return r.stats }
 // included.
 func (r *Ring) EstimatedMembers() float64 { return r.members }
 
+// TakesNearest reports whether this node takes messages for all addresses that
+// it is nearest to: its receive mode is NEAREST, and its ring neighbors have
+// been linked.
+func (r *Ring) TakesNearest() bool { return r.ready && r.nearest }
+
 // Coverage returns the arc of addresses that this node answers for: from,
 // exclusive, upwards to to, inclusive. It is the whole ring if they are equal.
 // In receive mode EXACT only the node's own address is covered, and both are

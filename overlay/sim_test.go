@@ -29,6 +29,7 @@ type simOptions struct {
 	unreachable float64 // share of pairs
 	caps        uint64
 	params      RingParams
+	routing     bool // nodes have a router and answer questions with their ID
 	noJoin      bool // the introducer forwards hellos, but names nobody
 	nearest     bool
 	tune        func(i int, c *RingConfig)
@@ -37,6 +38,8 @@ type simOptions struct {
 type simNode struct {
 	index   int
 	ring    *Ring
+	router  *Router
+	routed  []RouterEvent
 	id      PeerID
 	pos     uint64
 	x, y    float64
@@ -60,7 +63,8 @@ type simSession struct {
 	far       *simNode
 	info      SessionInfo
 	lastHeard reliability.Time
-	arrives   reliability.Time // of the last message: they keep their order
+	arrives   reliability.Time   // of the last message: they keep their order
+	acks      []reliability.Time // when acknowledgements will come
 	circuit   uint64
 	gen       int
 }
@@ -181,6 +185,9 @@ func (s *sim) add() *simNode {
 		s.t.Fatal(err)
 	}
 	n.ring = ring
+	if s.o.routing {
+		n.router = NewRouter(RouterConfig{Self: n.id, Enabled: true, View: ring, Transport: c.Transport, Rand: c.Rand})
+	}
 	s.nodes = append(s.nodes, n)
 	s.byID[n.id] = n
 	ring.SetNearest(s.now, s.o.nearest)
@@ -237,14 +244,24 @@ type simTransport struct {
 }
 
 func (t simTransport) LastHeard(p PeerID) reliability.Time {
-	if e := t.n.peers[p]; e != nil {
-		return e.lastHeard
+	e := t.n.peers[p]
+	if e == nil {
+		return 0
 	}
-	return 0
+	i := 0
+	for i < len(e.acks) && e.acks[i] <= t.s.now {
+		e.lastHeard = max(e.lastHeard, e.acks[i])
+		i++
+	}
+	e.acks = slices.Delete(e.acks, 0, i)
+	return e.lastHeard
 }
 
 func (t simTransport) RTT(p PeerID) (time.Duration, bool) {
 	if e := t.n.peers[p]; e != nil {
+		if e.circuit != 0 {
+			return 4 * t.s.delay(t.n, e.far), true
+		}
 		return 2 * t.s.delay(t.n, e.far), true
 	}
 	return 0, false
@@ -278,6 +295,11 @@ func (s *sim) drain(n *simNode) {
 			break
 		}
 		n.degree = max(n.degree, len(n.ring.links))
+		if n.router != nil && e.Kind == EventNeighborDown {
+			n.router.HandleLinkDown(s.now, e.Link.Peer)
+		} else if n.router != nil && e.Kind <= EventNeighborChanged {
+			n.router.HandleLink(s.now, e.Link)
+		}
 		if e.Kind == EventReady {
 			n.ready = s.now
 		}
@@ -286,12 +308,34 @@ func (s *sim) drain(n *simNode) {
 			n.events = n.events[32:]
 		}
 	}
+	if n.router != nil {
+		s.drainRouter(n)
+	}
 	s.wake(n)
+}
+
+// drainRouter answers questions with the node's ID.
+func (s *sim) drainRouter(n *simNode) {
+	for {
+		if m, ok := n.router.PollSend(); ok {
+			s.send(n, m.Peer, m.Flow, m.Data)
+		} else if e, ok := n.router.PollEvent(); ok {
+			n.routed = append(n.routed, e)
+			if e.Kind == RouterQuestion {
+				n.router.Answer(s.now, e.Origin, e.Number, n.id[:])
+			}
+		} else {
+			return
+		}
+	}
 }
 
 // wake keeps one timer for each node.
 func (s *sim) wake(n *simNode) {
 	at := n.ring.PollTimeout()
+	if n.router != nil {
+		at = min(at, n.router.PollTimeout())
+	}
 	if at == reliability.Never || n.timerAt != 0 && n.timerAt <= at {
 		return
 	}
@@ -305,6 +349,9 @@ func (s *sim) wake(n *simNode) {
 		}
 		n.timerAt = 0
 		n.ring.HandleTimeout(s.now)
+		if n.router != nil {
+			n.router.HandleTimeout(s.now)
+		}
 		s.drain(n)
 	})
 }
@@ -443,6 +490,10 @@ func (s *sim) deliver(n *simNode, e *simSession, size int, tell func(far *simNod
 			return
 		}
 		back.lastHeard = s.now
+		if len(e.acks) > 64 {
+			simTransport{s, n}.LastHeard(far.id)
+		}
+		e.acks = append(e.acks, s.now.Add(s.delay(n, far)+20*time.Millisecond))
 		tell(far)
 		s.drain(far)
 	})
@@ -465,6 +516,12 @@ func (s *sim) send(n *simNode, peer PeerID, f Flow, data []byte) {
 
 func (s *sim) handle(far *simNode, from PeerID, f Flow, data []byte) {
 	if far.hostile != nil && far.hostile.handle(s, far, from, f, data) {
+		return
+	}
+	if f == FlowRoute {
+		if far.router != nil {
+			far.router.HandleMessage(s.now, from, f, data)
+		}
 		return
 	}
 	far.ring.HandleMessage(s.now, from, f, data)
@@ -507,6 +564,7 @@ const (
 	tunnelLast  // of a message; flow
 	tunnelPing
 	tunnelPong
+	tunnelReceipt
 )
 
 func (s *sim) tunnel(n *simNode, circuit uint64, datagram []byte) {
@@ -549,6 +607,7 @@ func (s *sim) fromTunnel(n *simNode, a Action) {
 	case tunnelLast:
 		message := append(c.in, body[1:]...)
 		c.in = nil
+		s.tunnel(n, a.Circuit, []byte{tunnelReceipt})
 		s.at(0, func() { s.handle(n, c.peer, Flow(body[0]), message); s.drain(n) })
 	case tunnelPing:
 		s.tunnel(n, a.Circuit, []byte{tunnelPong})

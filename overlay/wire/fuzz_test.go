@@ -45,6 +45,8 @@ func FuzzParseObject(f *testing.F)  { fuzz(f, ParseObject, AppendObject, TypeObj
 func FuzzParseSuspect(f *testing.F) { fuzz(f, ParseSuspect, AppendSuspect, TypeSuspect) }
 func FuzzParseRefuse(f *testing.F)  { fuzz(f, ParseRefuse, AppendRefuse, TypeRefuse) }
 
+func FuzzParseRouted(f *testing.F) { fuzz(f, ParseRouted, AppendRouted, 0x11) }
+
 func FuzzParseNeighbors(f *testing.F) {
 	fuzz(f, ParseNeighbors, AppendNeighbors, TypeNeighbors)
 }

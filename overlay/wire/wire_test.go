@@ -168,6 +168,8 @@ func vectors(t testing.TB) []vector {
 		of("relay open", RelayOpen{Circuit: 301, Target: filled(0xff)}, "53 822d"+ffs, ParseRelayOpen, AppendRelayOpen),
 		of("relay open, passed on", RelayOpen{2, filled(0xff), filled(0), true}, "53 02"+ffs+strings.Repeat("00", 32), ParseRelayOpen, AppendRelayOpen, 34),
 		of("relay data", relayData{301, []byte{1, 2}}, "54 822d 0102", parseRelayData, appendRelayData, 3, 4),
+		of("routed", Routed{RoutedQuestion, 1, 2, 3, counting(0), filled(0xff), []byte{0xaa}},
+			"11 0c 8121 52435231 01 01 02 0000000000000003 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"+ffs+"aa", ParseRouted, AppendRouted),
 		of("relay close", relayClose{301, RelayLost}, "55 822d 03", parseRelayClose, appendRelayClose),
 	}
 }
