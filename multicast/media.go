@@ -95,6 +95,9 @@ func (s *stream) insert(f *fragmenter.Fragment, b []byte, from *neighbor, how So
 		}
 	}
 	s.relay(f, fromIndex)
+	if how != SourceNative {
+		s.nativeOut(f.ID)
+	}
 	s.deliver()
 }
 
@@ -194,7 +197,7 @@ func (s *stream) observe(sl *slice, f *fragmenter.Fragment, from *neighbor) {
 		return
 	}
 	if f.Kind.Begins() {
-		s.observeDelay(sl, f, from)
+		s.observeDelay(sl, f, from.ext)
 	}
 	late := float32(s.e.ms.after(entry.known))
 	weight := float32(lagWeight)
@@ -208,8 +211,8 @@ func (s *stream) observe(sl *slice, f *fragmenter.Fragment, from *neighbor) {
 }
 
 // observeDelay follows how long after the publisher the slice comes.
-func (s *stream) observeDelay(sl *slice, f *fragmenter.Fragment, from *neighbor) {
-	if !from.ext {
+func (s *stream) observeDelay(sl *slice, f *fragmenter.Fragment, ext bool) {
+	if !ext {
 		s.clock.guess(s.e.ms, f.Timestamp)
 	}
 	if !s.clock.valid {

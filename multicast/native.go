@@ -1,17 +1,57 @@
 package multicast
 
 import (
+	"encoding/binary"
+	"slices"
+
 	"github.com/ringcast/ringcast/fragmenter"
+	"github.com/ringcast/ringcast/multicast/ipm"
+	"github.com/ringcast/ringcast/multicast/wire"
+	"github.com/ringcast/ringcast/overlay"
 	"github.com/ringcast/ringcast/reliability"
 )
 
-const nativeWait = 20 // ms
+// Fusion of native IP multicast with what neighbors push, in milliseconds.
+const (
+	// nativeWait is how long a fragment that was lost on the LAN is waited for
+	// before it is pulled: reordering only, since nobody sends it again there.
+	nativeWait = 20
+	// nativeCheck is how often the share that comes natively is looked at;
+	// nativeGood of all fragments over nativeProof make a stream native, and
+	// nativeSilence, or less than nativeBad of them, end it.
+	nativeCheck   = 250
+	nativeProof   = 2000
+	nativeSilence = 500
+	nativeGood    = 0.85
+	nativeBad     = 0.6
+	// nativeHeard is for how long a stream counts as multicast natively after
+	// something was heard of it.
+	nativeHeard = 2000
+	// maxNativeOut bounds what waits to be multicast.
+	maxNativeOut = 4096
+)
 
-type nativeState struct{}
+// nativeState is a group's native multicast as its engine knows it.
+type nativeState struct {
+	available, relay bool
+	rank             int
+	out              queue[NativeOut]
+}
 
-func (e *Engine) tickNative() {}
-
-func (s *stream) nativeOut(id fragmenter.ID) {}
+// nativeStream is what a stream has to do with native multicast.
+type nativeStream struct {
+	election *ipm.Election
+	heardAt  millis // when a fragment or description last came, 0 never
+	dataAt   millis // when a fragment last came
+	infoAt   millis // when the publisher last described it
+	// got counts the fragments that came since checkedAt, and newest is the
+	// newest of them; base is what newest was then.
+	got          int
+	newest, base fragmenter.ID
+	checkedAt    millis
+	goodSince    millis // since when enough comes, 0 if it does not
+	on           bool   // all slices come natively
+}
 
 // NativeOut is something to be sent by native IP multicast: a fragment as it is
 // on flow GR 12, or, if that is nil, the announcement of the stream (the
@@ -28,18 +68,272 @@ type NativeOut struct {
 // SetNative tells whether the group has native IP multicast at this node now,
 // whether the node may pass streams on to its LAN that reach it otherwise, and
 // how many members of the LAN come before it for that (ipm.Discovery.Below).
-func (e *Engine) SetNative(now reliability.Time, available, relay bool, rank int) {}
+func (e *Engine) SetNative(now reliability.Time, available, relay bool, rank int) {
+	e.enter(now)
+	e.native.available, e.native.relay, e.native.rank = available, relay, rank
+}
+
+// SetLAN tells that a neighbor is on the same LAN, by which what is lost there
+// is best pulled.
+func (e *Engine) SetLAN(now reliability.Time, peer overlay.PeerID) {
+	e.enter(now)
+	if n := e.byPeer[peer]; n != nil {
+		n.lan = true
+	}
+}
+
+// PollNative returns the next thing to multicast natively.
+func (e *Engine) PollNative() (NativeOut, bool) { return e.native.out.pop() }
+
+func (e *Engine) nativeSend(o NativeOut) {
+	if len(e.native.out.items)-e.native.out.head < maxNativeOut {
+		e.native.out.push(o)
+	}
+}
+
+// nativeOut multicasts a fragment that was published here, or that this node
+// passes on to its LAN.
+func (s *stream) nativeOut(id fragmenter.ID) {
+	if !s.e.native.available || !s.publishing && (s.nat == nil || s.nat.election == nil || !s.nat.election.Relaying()) {
+		return
+	}
+	if b, ok := s.win.Fragment(id); ok {
+		s.e.nativeSend(NativeOut{Key: s.key, Fragment: b})
+	}
+}
+
+// describe multicasts the stream's announcement.
+func (s *stream) describe() {
+	b := wire.AppendAnnouncement(nil, wire.Announcement{Name: s.name, Key: s.key, StreamParams: s.params})
+	s.e.nativeSend(NativeOut{Key: s.key, Announcement: b[1:], Relayed: !s.publishing})
+}
+
+func (s *stream) nativeState() *nativeStream {
+	if s.nat == nil {
+		s.nat = &nativeStream{checkedAt: s.e.ms}
+	}
+	return s.nat
+}
+
+// HandleNativeInfo takes the announcement of a stream that is multicast
+// natively by the member with the tag, who passes it on or publishes it.
+func (e *Engine) HandleNativeInfo(now reliability.Time, announcement []byte, relayed bool, origin [4]byte) {
+	e.enter(now)
+	a, err := wire.ParseAnnouncement(append([]byte{wire.TypeAnnouncement}, announcement...))
+	if err != nil || a.Name == "" {
+		return
+	}
+	s := e.byKey[a.Key]
+	if s == nil {
+		if len(e.streams) >= maxStreams && !e.forgetOne() {
+			return
+		}
+		s = e.newStream(a.Key, a.Name, a.StreamParams)
+		e.events.push(Event{Kind: EventStreamSeen, Name: s.name, Key: s.key, Params: s.params})
+	}
+	nat := s.nativeState()
+	nat.heardAt = e.ms
+	if nat.election != nil {
+		nat.election.HandleInfo(now, ipm.Tag(binary.BigEndian.Uint32(origin[:])), relayed)
+	}
+	e.bind()
+}
 
 // HandleNative takes a fragment that came by native IP multicast: the first
 // bytes of its stream's key, the fragment as it is on flow GR 12, and the tag
 // of the member that sent it there. b is borrowed, unless
 // EngineConfig.KeepMedia says otherwise.
-func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, origin [4]byte) {}
-
-// HandleNativeInfo takes the announcement of a stream that is multicast
-// natively by the member with the tag, who passes it on or publishes it.
-func (e *Engine) HandleNativeInfo(now reliability.Time, announcement []byte, relayed bool, origin [4]byte) {
+func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, _ [4]byte) {
+	e.enter(now)
+	i := slices.IndexFunc(e.streams, func(s *stream) bool { return [8]byte(s.key[:8]) == keyPrefix })
+	if i < 0 || !e.native.available {
+		return
+	}
+	s := e.streams[i]
+	if !s.active || s.publishing {
+		return
+	}
+	f, err := fragmenter.ParseFragment(b)
+	if err != nil {
+		s.counts.malformed++
+		return
+	}
+	nat := s.nativeState()
+	nat.heardAt, nat.dataAt = e.ms, e.ms
+	if !s.join.placed && !s.placeNative(&f) {
+		return
+	}
+	if !s.admit(f.ID) {
+		s.counts.outOfWindow++
+		return
+	}
+	nat.got++
+	nat.newest = max(nat.newest, f.ID)
+	if s.win.Has(f.ID) {
+		return // a neighbor was quicker, or it is sent to several addresses
+	}
+	if m := &s.win.at(f.ID).mark; *m&markPulled != 0 {
+		s.endPull(f.ID)
+		*m &^= markPulled
+	}
+	s.insert(&f, b, nil, SourceNative)
+	s.observeNative(&f)
 }
 
-// PollNative returns the next thing to multicast natively.
-func (e *Engine) PollNative() (NativeOut, bool) { return NativeOut{}, false }
+// placeNative begins a stream with what comes natively, where nobody tells of
+// an older key frame: at the configurations before a key frame, or after a
+// while anywhere.
+func (s *stream) placeNative(f *fragmenter.Fragment) bool {
+	j := &s.join
+	if j.since == 0 {
+		j.since = s.e.ms
+	}
+	if !f.Kind.Begins() {
+		return false
+	}
+	switch f.Class() {
+	case reliability.ClassConfig, reliability.ClassKey:
+	default:
+		if s.e.ms.after(j.since) < nativePatience {
+			return false
+		}
+	}
+	s.place(f.ID, f.ID)
+	j.pulling = false
+	return j.placed
+}
+
+// nativePatience is how long a joiner on native multicast waits for a
+// configuration or key frame before it begins anywhere, in milliseconds.
+const nativePatience = 3000
+
+// observeNative follows how a native slice comes, as observe does for one that
+// is pushed.
+func (s *stream) observeNative(f *fragmenter.Fragment) {
+	sl := &s.slices[f.ID.Slice()]
+	if !sl.native {
+		return
+	}
+	sl.ran = true
+	sl.last = max(sl.last, f.ID)
+	late := float32(s.e.ms.after(s.win.at(f.ID).known))
+	deviation := late - sl.lag
+	sl.lag += lagWeight * deviation
+	sl.jitter += lagWeight * (max(deviation, -deviation) - sl.jitter)
+	if class, known := s.win.at(f.ID).mark.class(); f.Kind.Begins() && !(known && class == reliability.ClassKey) {
+		s.observeDelay(sl, f, false)
+	}
+}
+
+// tickNative looks after what comes and goes natively.
+func (e *Engine) tickNative() {
+	for _, s := range e.streams {
+		if !s.active {
+			continue
+		}
+		if s.publishing {
+			s.tickNativeSource()
+		} else if s.nat != nil || e.native.available && e.native.relay {
+			s.tickNativeReceiver()
+		}
+	}
+}
+
+func (s *stream) tickNativeSource() {
+	if !s.e.native.available {
+		return
+	}
+	if nat := s.nativeState(); s.e.ms.after(nat.infoAt) >= int(ipm.InfoPeriod/1e6) {
+		nat.infoAt = s.e.ms
+		s.describe()
+	}
+}
+
+func (s *stream) tickNativeReceiver() {
+	e, nat := s.e, s.nativeState()
+	now := e.ms
+	if nat.on && (!e.native.available || now.after(nat.dataAt) > nativeSilence) {
+		s.setNative(false)
+	}
+	if now.after(nat.checkedAt) >= nativeCheck {
+		s.checkNative()
+	}
+	if !e.native.available || !e.native.relay {
+		nat.election = nil
+		return
+	}
+	if nat.election == nil {
+		nat.election = ipm.NewElection(ipm.TagOf(e.config.Self))
+	}
+	nat.election.SetAble(e.now, !nat.on && s.isWell(), e.native.rank)
+	nat.election.HandleTimeout(e.now)
+	if nat.election.PollInfo(e.now) {
+		s.describe()
+	}
+}
+
+// isWell reports whether all slices are pushed by neighbors.
+func (s *stream) isWell() bool {
+	for c := range s.slices {
+		if sl := &s.slices[c]; sl.parent == none || sl.starved != 0 || sl.partial {
+			return false
+		}
+	}
+	return true
+}
+
+// checkNative judges what share of the stream comes natively.
+func (s *stream) checkNative() {
+	nat := s.nat
+	came, all := nat.got, int(nat.newest)-int(nat.base)
+	nat.checkedAt, nat.got, nat.base = s.e.ms, 0, nat.newest
+	if all <= 0 {
+		if s.e.ms.after(nat.dataAt) > nativeSilence {
+			nat.goodSince = 0
+		}
+		return
+	}
+	share := float64(came) / float64(all)
+	switch {
+	case share < nativeBad:
+		nat.goodSince = 0
+		if nat.on {
+			s.setNative(false)
+		}
+	case share < nativeGood:
+	case nat.goodSince == 0:
+		nat.goodSince = s.e.ms
+	case !nat.on && s.e.ms.after(nat.goodSince) >= nativeProof:
+		s.setNative(true)
+	}
+}
+
+// setNative takes the slices from the neighbors that push them, or gives them
+// back.
+func (s *stream) setNative(on bool) {
+	s.nat.on = on
+	s.nat.goodSince = 0
+	for c := range s.slices {
+		sl := &s.slices[c]
+		sl.native = on
+		if !on {
+			sl.orphan, sl.tryAt = s.e.ms, 0
+			continue
+		}
+		s.endAsking(c)
+		if sl.parent == none {
+			continue
+		}
+		s.stopPushing(s.e.neighbors[sl.parent], c, 0)
+		s.loseParent(c)
+		sl.former, sl.orphan = none, 0
+	}
+	if !on {
+		s.seek()
+	}
+}
+
+// isHeardNatively reports whether somebody multicasts the stream natively.
+func (s *stream) isHeardNatively() bool {
+	return s.nat != nil && s.nat.heardAt != 0 && s.e.ms.after(s.nat.heardAt) < nativeHeard
+}

@@ -147,6 +147,7 @@ func (n *Node) nativeMember(now reliability.Time, m *membership, sender ipm.Tag,
 		return
 	}
 	m.member.HandleLANMember(now, overlay.PeerID(member.Peer), member.Addresses)
+	m.member.Engine().SetLAN(now, overlay.PeerID(member.Peer))
 	n.updateNative(now, m)
 }
 

@@ -106,13 +106,17 @@ func (e *Engine) newestStream(sub *subscription) *stream {
 	return nil
 }
 
-// announcers returns how many neighbors have announced the stream.
+// announcers returns how many neighbors have announced the stream; native
+// multicast counts as one.
 func (s *stream) announcers() int {
 	n := 0
 	for i := range s.peers {
 		if s.peers[i].is(peerIn) {
 			n++
 		}
+	}
+	if s.isHeardNatively() {
+		n++
 	}
 	return n
 }
@@ -202,6 +206,9 @@ func (s *stream) deactivate() {
 	s.active, s.publishing, s.source, s.win, s.assembler = false, false, nil, nil, nil
 	s.pulls, s.rates, s.slots, s.join, s.used = nil, rates{}, slots{}, joining{}, 0
 	s.keyFrame, s.mapNewest, s.announced, s.clock = keyFrame{}, 0, false, streamClock{}
+	if s.nat != nil {
+		s.nat = &nativeStream{heardAt: s.nat.heardAt, checkedAt: s.e.ms}
+	}
 }
 
 // endTick forgets streams that are over and binds subscriptions anew.

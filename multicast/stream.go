@@ -53,6 +53,8 @@ type stream struct {
 	swappedAt                                                millis
 	statusNext, mapNext                                      int
 
+	nat *nativeStream // nil while native multicast plays no part
+
 	counts counts
 }
 
