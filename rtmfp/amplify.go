@@ -11,7 +11,7 @@ import (
 // are padded so that no answer is larger; those of other makes are shorter, and
 // what is sent to them passes this bucket.
 const (
-	growthMax       = 4.1  // times the size of the question
+	growthMax       = 8    // times the size of the question, which is 36 bytes at its shortest
 	growthPerPrefix = 50   // answers a second to one /24 or /48
 	growthInAll     = 2000 // answers a second to everybody
 	keyingsInAll    = 2500 // keyings a second as a responder
