@@ -75,7 +75,7 @@ type Member struct {
 	spec   *groupspec.Spec
 	ring   *overlay.Ring
 	engine *Engine
-	events []MemberEvent
+	events []overlay.Event // of the ring
 	head   int
 }
 
@@ -226,13 +226,13 @@ func (m *Member) PollTimeout() reliability.Time {
 	return min(m.ring.PollTimeout(), m.engine.PollTimeout())
 }
 
-// settle moves what the ring has learned to the streams and collects what both
-// have to tell. Neighbors come and go only by the ring.
+// settle moves what the ring has learned to the streams. Neighbors come and go
+// only by the ring.
 func (m *Member) settle(now reliability.Time) {
 	for {
 		e, ok := m.ring.PollEvent()
 		if !ok {
-			break
+			return
 		}
 		switch e.Kind {
 		case overlay.EventNeighborUp, overlay.EventNeighborChanged:
@@ -240,14 +240,7 @@ func (m *Member) settle(now reliability.Time) {
 		case overlay.EventNeighborDown:
 			m.engine.HandleNeighborGone(now, e.Link.Peer)
 		}
-		m.events = append(m.events, MemberEvent{Kind: MemberRing, Ring: e})
-	}
-	for {
-		e, ok := m.engine.PollEvent()
-		if !ok {
-			return
-		}
-		m.events = append(m.events, MemberEvent{Kind: MemberStream, Stream: e})
+		m.events = append(m.events, e)
 	}
 }
 
@@ -268,14 +261,20 @@ func (m *Member) PollAction() (Action, bool) {
 	return Action{}, false
 }
 
-// PollEvent returns the next event.
+// PollEvent returns the next event: those of the ring first.
 func (m *Member) PollEvent() (MemberEvent, bool) {
-	if m.head == len(m.events) {
-		m.events, m.head = m.events[:0], 0
-		return MemberEvent{}, false
+	if m.head < len(m.events) {
+		e := m.events[m.head]
+		m.head++
+		return MemberEvent{Kind: MemberRing, Ring: e}, true
 	}
-	e := m.events[m.head]
-	m.events[m.head] = MemberEvent{}
-	m.head++
-	return e, true
+	m.head = 0
+	if m.events = m.events[:0]; cap(m.events) > keptEvents {
+		m.events = nil
+	}
+	e, ok := m.engine.PollEvent()
+	return MemberEvent{Kind: MemberStream, Stream: e}, ok
 }
+
+// keptEvents is how large a queue of events is kept for the next ones.
+const keptEvents = 16

@@ -23,9 +23,7 @@ const (
 	byteKinds
 )
 
-var byteNames = [byteKinds]string{
-	"payload", "framing", "sent again", "stream control", "overlay", "posts and objects", "acknowledgements", "handshakes and probes",
-}
+var byteNames = [byteKinds]string{"payload", "framing", "again", "stream", "overlay", "posts", "acks", "probes"}
 
 // nodeBytes is what one node has sent while the ledger was on.
 type nodeBytes struct{ total, relayed uint64 }

@@ -24,9 +24,10 @@ h2{font-size:18px;margin:34px 0 12px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:10px;margin-top:22px}
 .card,figure{background:var(--card);border:1px solid var(--rule);border-radius:8px}
 .card{padding:10px 14px 12px}
-.card b{display:block;font-size:22px;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
+.card b{display:block;white-space:nowrap;font-size:20px;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
 .card span{color:var(--dim);font-size:12.5px}
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(430px,1fr));gap:14px}
+.squares{display:grid;grid-template-columns:repeat(auto-fill,minmax(380px,1fr));gap:14px;margin-top:14px}
 figure{margin:0;padding:14px 16px 10px}
 figure h3{margin:0;font-size:15px}
 figure p{margin:2px 0 8px;color:var(--dim);font-size:13px;min-height:1.5em}
@@ -143,8 +144,18 @@ func (p *page) figures(r *Report) {
 	if len(r.Pictures) == 0 {
 		return
 	}
-	p.html("<h2>Pictures</h2><section class=\"figures\">\n")
-	for _, f := range r.Pictures {
+	p.html("<h2>Pictures</h2>")
+	p.figureGrid(r.Pictures, "figures", false)
+	p.figureGrid(r.Pictures, "squares", true)
+}
+
+// figureGrid shows the pictures that are square, or those that are not.
+func (p *page) figureGrid(pictures []Picture, class string, square bool) {
+	p.html("<section class=\"" + class + "\">\n")
+	for _, f := range pictures {
+		if isSquare(f.Drawing) != square {
+			continue
+		}
 		p.html("<figure>")
 		p.tag("h3", f.Title)
 		p.tag("p", f.About)
@@ -152,6 +163,15 @@ func (p *page) figures(r *Report) {
 		p.html("</figure>\n")
 	}
 	p.html("</section>\n")
+}
+
+// isSquare tells pictures of graphs from charts.
+func isSquare(d any) bool {
+	switch d.(type) {
+	case *plot.Ring, *plot.Tree:
+		return true
+	}
+	return false
 }
 
 // parts shows the runs of a scenario that varies something, side by side.

@@ -71,7 +71,9 @@ func (r *run) groupPictures(s *Sim) {
 		if step > 1 && i/step%(shown/8+1) != 0 {
 			continue // in large groups only a few members show all their links
 		}
-		ring.Nodes[place[n.index]].Kind = 1
+		if step > 1 {
+			ring.Nodes[place[n.index]].Kind = 1
+		}
 		for _, l := range n.Core.Links() {
 			far := s.nodeOf(l.Peer)
 			if far == nil || far.Core == nil {
@@ -111,9 +113,9 @@ func (r *run) mediaPictures(s *Sim) {
 	r.report.draw("The tail of the delay", "Share of messages that come later, on a logarithmic scale.", delayChart(m, true))
 	r.report.draw("Egress of the publisher", "All its bytes in each second, over the stream's rate.", s.egressChart())
 	r.report.draw("Delivery by member", "Members in the order of their delivery, the worst first.", s.deliveryChart())
-	r.report.draw("Bytes by kind", "What all members send, over the payload they receive.", s.bytesBars())
+	r.report.draw("Bytes by kind", "What all members send beside payload, over the payload they receive: headers of fragments, what is sent again after loss, control of streams and overlay, posts and objects, acknowledgements, handshakes and probes; and payload that came twice.", s.bytesBars())
 	r.report.draw("Bytes over time", "What all members send in a second, by kind.", s.bytesChart())
-	for slice := range 2 {
+	for slice := range 3 {
 		if t := s.pushTree(slice); t != nil {
 			r.report.draw("Push tree of slice "+strconv.Itoa(slice), "Who had the last fragment of the slice from whom; the publisher in the middle, a ring for each hop.", t)
 		}
@@ -186,7 +188,7 @@ func (s *Sim) bytesBars() *plot.Bars {
 		b.Names = append(b.Names, byteNames[k])
 		g.Heights = append(g.Heights, float64(s.ledger.bytes[k])/max(float64(s.ledger.useful), 1))
 	}
-	b.Names = append(b.Names, "duplicates")
+	b.Names = append(b.Names, "twice")
 	g.Heights = append(g.Heights, float64(s.ledger.duplicate)/max(float64(s.ledger.useful), 1))
 	b.Groups = []plot.BarGroup{g}
 	return b

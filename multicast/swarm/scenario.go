@@ -95,7 +95,9 @@ func Named(name string, n int) (*Scenario, error) {
 	sc := reference()
 	sc.Name = name
 	switch name {
-	case "overlay", "route", "post", "steady":
+	case "steady":
+	case "overlay", "route", "post":
+		sc.Settle = 20 * time.Second
 	case "cliff":
 		sc.Churn.On, sc.Faults = false, []Fault{{Kind: FaultKill, Share: 0.5}}
 		sc.Duration, sc.Runs = 10*time.Second, 20
@@ -128,7 +130,7 @@ func Named(name string, n int) (*Scenario, error) {
 // reference is R10k, the scenario that most others vary.
 func reference() *Scenario {
 	return &Scenario{
-		Seed: 1, Nodes: 10_000, Ramp: 10 * time.Second, Settle: 20 * time.Second, Duration: 10 * time.Minute,
+		Seed: 1, Nodes: 10_000, Ramp: 10 * time.Second, Settle: 50 * time.Second, Duration: 10 * time.Minute,
 		Rate: 1_000_000, Window: 4 * time.Second, Margin: 2 * time.Second, FragmentSize: 959,
 		Rho: 1.5, Upload: MixedUpload(), SourceUpload: 10, LeafLine: 256_000,
 		SquareDelay: 90 * time.Millisecond, AccessDelay: 2 * time.Millisecond, AccessJitter: 6 * time.Millisecond,

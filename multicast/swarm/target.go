@@ -53,7 +53,7 @@ func boundsOf(scenario string, nodes int, m Metrics) []bound {
 		list = append(list, bound{"G10", "hops_mean", true, math.Log2(float64(max(nodes, 2)))/3 + 0.2})
 	case "steady", "delay":
 		if p, ok := m["oracle_p99_s"]; ok {
-			list = append(list, bound{"G3", "delay_p99_s", true, 2 * p})
+			list = append(list, bound{"G3 twice the oracle's", "delay_p99_s", true, 2 * p})
 		}
 	}
 	return list

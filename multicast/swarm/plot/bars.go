@@ -35,7 +35,7 @@ func (c *Bars) AppendSVG(b []byte) []byte {
 			y.max = max(y.max, m.At)
 		}
 	}
-	y.max *= 1.04
+	y.max *= 1.1
 	y.settle()
 	c.axes(w, x, y)
 	width := (x.to - x.from) / float64(max(n, 1))
@@ -56,7 +56,7 @@ func (c *Bars) AppendSVG(b []byte) []byte {
 	for i := range c.Groups {
 		names[i] = c.Groups[i].Name
 	}
-	drawLegend(w, names)
+	drawLegend(w, names, 6.6, marginLeft)
 	w.close()
 	return w.b
 }

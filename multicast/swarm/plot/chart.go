@@ -58,7 +58,7 @@ func (c *Chart) AppendSVG(b []byte) []byte {
 	for i := range c.Lines {
 		names[i] = c.Lines[i].Name
 	}
-	drawLegend(w, names)
+	drawLegend(w, names, 6.6, marginLeft)
 	w.close()
 	return w.b
 }
@@ -147,15 +147,17 @@ func drawMark(w *builder, x, y *scale, m Mark) {
 	w.label("mark", "end", x.to-4, p-5, m.Name)
 }
 
-func drawLegend(w *builder, names []string) {
-	at := marginLeft
+// drawLegend writes names beside samples of their colours, from x on; letter is
+// how wide a letter is about.
+func drawLegend(w *builder, names []string, letter, x float64) {
+	at := x
 	for i, name := range names {
 		if name == "" {
 			continue
 		}
 		w.rect(class("f", i), at, 9, 14, 4)
 		w.label("name", "start", at+19, 15, name)
-		at += 34 + 6.6*float64(len(name))
+		at += 34 + letter*float64(len(name))
 	}
 }
 

@@ -35,7 +35,7 @@ type RingLink struct {
 // AppendSVG appends the picture to b.
 func (r *Ring) AppendSVG(b []byte) []byte {
 	w := &builder{b}
-	w.open(graphSize, graphSize, r.Title)
+	w.openGraph(r.Title)
 	const radius = graphSize/2 - 46
 	place := func(i int) (x, y float64) { return onCircle(r.Nodes[i].At, radius) }
 	// Kinds are drawn from the last to the first, so that the first lies on top.
@@ -67,13 +67,13 @@ func (r *Ring) AppendSVG(b []byte) []byte {
 		}
 		w.text(`"/>`)
 	}
-	size := max(1.2, min(5, 420/float64(len(r.Nodes)+1)))
+	size := max(1.6, min(5, 60/math.Sqrt(float64(len(r.Nodes)+1))))
 	for i, n := range r.Nodes {
 		x, y := place(i)
 		w.circle("node "+class("f", n.Kind), x, y, size, n.Title)
 	}
-	drawLegend(w, r.Kinds)
-	w.close()
+	drawLegend(w, r.Kinds, 8.6, 8)
+	w.closeGraph()
 	return w.b
 }
 
@@ -107,7 +107,7 @@ type Tree struct {
 // AppendSVG appends the picture to b.
 func (t *Tree) AppendSVG(b []byte) []byte {
 	w := &builder{b}
-	w.open(graphSize, graphSize, t.Title)
+	w.openGraph(t.Title)
 	l := t.layout()
 	ring := (graphSize/2 - 40) / float64(max(l.deepest, 1))
 	for d := 1; d <= l.deepest; d++ {
@@ -135,7 +135,7 @@ func (t *Tree) AppendSVG(b []byte) []byte {
 		w.num(y2)
 	}
 	w.text(`"/>`)
-	size := max(1.3, min(5, 380/float64(l.count+1)))
+	size := max(1.6, min(5, 70/math.Sqrt(float64(l.count+1))))
 	for _, i := range l.order {
 		x, y := place(i)
 		r := size
@@ -144,8 +144,8 @@ func (t *Tree) AppendSVG(b []byte) []byte {
 		}
 		w.circle("node "+class("f", t.Kind[i]), x, y, r, "node "+strconv.Itoa(i)+", hop "+strconv.Itoa(l.depth[i]))
 	}
-	drawLegend(w, t.Kinds)
-	w.close()
+	drawLegend(w, t.Kinds, 8.6, 8)
+	w.closeGraph()
 	return w.b
 }
 

@@ -6,6 +6,7 @@ import "strconv"
 const Style = `
 .plot{width:100%;height:auto;display:block;font:12px system-ui,sans-serif}
 .plot text{fill:var(--dim)}
+.plot .graph text{font-size:16px}
 .plot .name{fill:var(--ink)}
 .plot .grid{stroke:var(--rule);stroke-width:1}
 .plot .axis{stroke:var(--dim);stroke-width:1}
@@ -58,6 +59,18 @@ func (w *builder) open(width, height float64, title string) {
 	w.text(`" role="img" aria-label="`)
 	w.escaped(title)
 	w.text(`">`)
+}
+
+// openGraph begins a square picture. It is shown smaller than it is, so that its
+// words are larger.
+func (w *builder) openGraph(title string) {
+	w.open(graphSize, graphSize, title)
+	w.text(`<g class="graph">`)
+}
+
+func (w *builder) closeGraph() {
+	w.text("</g>")
+	w.close()
 }
 
 func (w *builder) close() { w.text("</svg>\n") }
