@@ -203,17 +203,19 @@ func (s *Setting) Env() string { return envPrefix + words(s.Key, '_', unicode.To
 
 const envPrefix = "RINGCAST_"
 
-// words separates the words of a key by sep: at dots and before capitals.
+// words separates the words of a key by sep: at dots and where capitals begin.
 func words(key string, sep rune, to func(rune) rune) string {
 	var b strings.Builder
+	var last rune
 	for i, r := range key {
 		switch {
 		case r == '.':
 			b.WriteRune(sep)
 			continue
-		case unicode.IsUpper(r) && i > 0:
+		case unicode.IsUpper(r) && i > 0 && !unicode.IsUpper(last):
 			b.WriteRune(sep)
 		}
+		last = r
 		b.WriteRune(to(r))
 	}
 	return b.String()

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -116,6 +117,24 @@ func (l *Lab) addRoutes(lan *LAN) {
 
 func (lan *LAN) routeLine(dev string) string {
 	return fmt.Sprintf("route add 10.%d.0.0/24 via %v dev %s", lan.n, lan.Outside(), dev)
+}
+
+// WANBytes returns how many bytes of frames have come into the LAN from the
+// core and gone out to it, as the router's interface counts them.
+func (lan *LAN) WANBytes() (in, out uint64) {
+	lan.lab.t.Helper()
+	read := func(name string) uint64 {
+		text, err := exec.Command("ip", "netns", "exec", lan.ns, "cat", "/sys/class/net/wan0/statistics/"+name).Output()
+		if err != nil {
+			lan.lab.t.Fatalf("lab: read %s of %s: %v", name, lan.name, err)
+		}
+		n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil {
+			lan.lab.t.Fatalf("lab: %s of %s: %v", name, lan.name, err)
+		}
+		return n
+	}
+	return read("rx_bytes"), read("tx_bytes")
 }
 
 // Outside returns the address of the LAN's router on the core.
