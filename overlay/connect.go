@@ -356,7 +356,9 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	r.endDial(&p.id)
 	r.links = slices.Insert(r.links, r.linkRank(l.pos), l)
 	r.measure(l, e)
+	l.set(linkNew, true)
 	r.placeOnRing(now)
+	l.set(linkNew, false)
 	r.tell(EventNeighborUp, l)
 	if l.ours() && r.caps&CapOverlay != 0 {
 		r.tellList(l)

@@ -327,10 +327,8 @@ func (r *Ring) mayDial(now reliability.Time, addr netip.AddrPort, e *entry) bool
 	for i := range r.dialed {
 		d := &r.dialed[i]
 		if d.addr == addr {
-			if d.id == key {
-				return true // pauses of the member itself hold
-			}
-			return false
+			// Its own pauses hold for a member that was there before.
+			return d.id == key && (e.is(entryVerified) || len(r.links) == 0)
 		}
 		if public && d.addr.Addr() == addr.Addr() {
 			host++

@@ -32,6 +32,7 @@ const (
 	linkSaidNear                        // it was told 0f, else 0e
 	linkAsked                           // and its answer is waited for
 	linkListAgain                       // it is told all neighbors again, not changes
+	linkNew                             // nobody has been told of it
 )
 
 // probeLadder says how patient the probes of a link are.

@@ -278,7 +278,7 @@ func (s *sim) note(values ...uint64) {
 
 // drain takes what a ring has to say after a mutation and does it.
 func (s *sim) drain(n *simNode) {
-	if n.hostile != nil {
+	if n.hostile != nil && n.hostile.act != nil {
 		defer n.hostile.act(s, n)
 	}
 	for {
@@ -504,6 +504,11 @@ func (s *sim) send(n *simNode, peer PeerID, f Flow, data []byte) {
 	if e == nil {
 		return
 	}
+	if n.hostile != nil && n.hostile.forge != nil {
+		if data = n.hostile.forge(s, n, peer, f, data); data == nil {
+			return
+		}
+	}
 	n.sent += len(data) + 60*(1+len(data)/1200)
 	if e.circuit != 0 {
 		s.sendTunnel(n, e, f, data)
@@ -515,7 +520,7 @@ func (s *sim) send(n *simNode, peer PeerID, f Flow, data []byte) {
 }
 
 func (s *sim) handle(far *simNode, from PeerID, f Flow, data []byte) {
-	if far.hostile != nil && far.hostile.handle(s, far, from, f, data) {
+	if far.hostile != nil && far.hostile.handle != nil && far.hostile.handle(s, far, from, f, data) {
 		return
 	}
 	if f == FlowRoute {
@@ -720,4 +725,39 @@ func (s *sim) islands() int {
 		}
 	}
 	return parts
+}
+
+// totals adds up what all rings have counted, and the bytes they sent.
+func (s *sim) totals() (st RingStats, bytes int) {
+	for _, n := range s.nodes {
+		x := n.ring.Stats()
+		st.ReportsSent += x.ReportsSent
+		st.Dials += x.Dials
+		st.RingDials += x.RingDials
+		st.DialsFailed += x.DialsFailed
+		st.Unreachable += x.Unreachable
+		st.Accepted += x.Accepted
+		st.Refused += x.Refused
+		st.RefusedByOthers += x.RefusedByOthers
+		st.DisconnectsAsked += x.DisconnectsAsked
+		st.DisconnectsGranted += x.DisconnectsGranted
+		st.Pings += x.Pings
+		st.Suspected += x.Suspected
+		st.FalseAlarms += x.FalseAlarms
+		st.Buried += x.Buried
+		st.MassFailures += x.MassFailures
+		st.CircuitsOpened += x.CircuitsOpened
+		st.CircuitsRelayed += x.CircuitsRelayed
+		st.RelayedBytes += x.RelayedBytes
+		st.RelayDropped += x.RelayDropped
+		st.Rejoins += x.Rejoins
+		st.BadProofs += x.BadProofs
+		st.Malformed += x.Malformed
+		st.Flooded += x.Flooded
+		st.NamesIgnored += x.NamesIgnored
+		st.NamesOverLimit += x.NamesOverLimit
+		st.AddrsWithheld += x.AddrsWithheld
+		bytes += n.sent
+	}
+	return
 }

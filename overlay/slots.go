@@ -97,7 +97,9 @@ func (r *Ring) placeOnRing(now reliability.Time) {
 		}
 		promoted := side != 0 && (l.side == 0 || abs(side) < abs(l.side))
 		l.side = side
-		r.tell(EventNeighborChanged, l)
+		if !l.is(linkNew) {
+			r.tell(EventNeighborChanged, l)
+		}
 		if promoted {
 			r.probePromoted(now, l)
 		}
