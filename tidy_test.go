@@ -243,6 +243,39 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
+// The profile without cryptography lives in rtmfp/vnet. No command can reach
+// it: the package is not in the program.
+func TestProgramHasNoPlainProfile(t *testing.T) {
+	imports := make(map[string][]string)
+	for _, f := range sources(t) {
+		if f.test {
+			continue
+		}
+		for _, p := range f.imports(t) {
+			if dep, ok := strings.CutPrefix(p, modulePath+"/"); ok {
+				imports[f.pkg] = append(imports[f.pkg], dep)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	var visit func(pkg, way string)
+	visit = func(pkg, way string) {
+		if pkg == "rtmfp/vnet" {
+			t.Errorf("the program has the virtual network in it: %s", way)
+		}
+		if !seen[pkg] {
+			seen[pkg] = true
+			for _, dep := range imports[pkg] {
+				visit(dep, way+" -> "+dep)
+			}
+		}
+	}
+	visit("cmd/ringcast", "cmd/ringcast")
+	if !seen["rtmfp"] {
+		t.Error("the program has no transport in it: the test looks in the wrong place")
+	}
+}
+
 func TestPurePackagesDoNoInputOrOutput(t *testing.T) {
 	for _, f := range sources(t) {
 		if f.test || f.pkg == "" || importLaw[f.pkg].kind == edge {

@@ -49,7 +49,6 @@ type end struct {
 	*rtmfp.Endpoint
 	addr    netip.AddrPort
 	session *rtmfp.Session
-	recv    *rtmfp.RecvFlow
 	got     int // messages
 	bytes   int
 	packets int // datagrams sent
@@ -143,7 +142,7 @@ func (e *end) events(now rtmfp.Instant) {
 		case rtmfp.SessionOpened:
 			e.session = event.Session
 		case rtmfp.FlowOpened:
-			e.recv = event.Recv
+			event.Recv.SetBorrowed(e.borrow)
 		case rtmfp.MessageReceived:
 			e.got++
 			e.bytes += len(event.Data)
