@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"io"
 	"net/netip"
 )
@@ -17,9 +18,12 @@ import (
 // address it comes from. shown is the number of the certificate that the cookie
 // came with; the time is in microseconds.
 type cookieJar struct {
-	secrets [2][32]byte // the present one and the one before
-	made    Instant     // when the present one was made
+	macs    [2]hash.Hash // with the present secret and the one before
+	made    Instant      // when the present one was made
 	entropy io.Reader
+	ours    [sha256.Size]byte
+	bound   [sha256.Size]byte
+	addr    [18]byte
 }
 
 const cookieHash = (cookieSize - 8) / 2
@@ -34,31 +38,40 @@ const (
 
 func newCookieJar(entropy io.Reader) (*cookieJar, error) {
 	j := &cookieJar{entropy: entropy}
-	for i := range j.secrets {
-		if _, err := io.ReadFull(entropy, j.secrets[i][:]); err != nil {
+	for i := range j.macs {
+		var err error
+		if j.macs[i], err = newCookieMAC(entropy); err != nil {
 			return nil, err
 		}
 	}
 	return j, nil
 }
 
+func newCookieMAC(entropy io.Reader) (hash.Hash, error) {
+	var secret [32]byte
+	if _, err := io.ReadFull(entropy, secret[:]); err != nil {
+		return nil, err
+	}
+	return hmac.New(sha256.New, secret[:]), nil
+}
+
 func (j *cookieJar) rotate(now Instant) {
 	if now.Sub(j.made) < secretLifetime {
 		return
 	}
-	var fresh [32]byte
-	if _, err := io.ReadFull(j.entropy, fresh[:]); err != nil {
+	fresh, err := newCookieMAC(j.entropy)
+	if err != nil {
 		return // the old secret goes on
 	}
-	j.secrets[1], j.secrets[0] = j.secrets[0], fresh
+	j.macs[1], j.macs[0] = j.macs[0], fresh
 	j.made = now
 }
 
 func (j *cookieJar) make(now Instant, shown uint8, addr netip.AddrPort) []byte {
 	j.rotate(now)
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, cookieSize), uint64(shown)<<56|cookieTime(now))
-	ours, bound := cookieHashes(&j.secrets[0], b, addr)
-	return append(append(b, ours[:cookieHash]...), bound[:cookieHash]...)
+	ours, bound := j.hashes(0, b, addr)
+	return append(append(b, ours...), bound...)
 }
 
 // cookieTime returns the time that a cookie holds, which is never negative.
@@ -75,12 +88,12 @@ func (j *cookieJar) check(now Instant, cookie []byte, addr netip.AddrPort) (show
 	if made > at || at-made > uint64(cookieLifetime.Microseconds()) {
 		return 0, cookieBad
 	}
-	for i := range j.secrets {
-		ours, bound := cookieHashes(&j.secrets[i], cookie[:8], addr)
-		if !hmac.Equal(ours[:cookieHash], cookie[8:8+cookieHash]) {
+	for i := range j.macs {
+		ours, bound := j.hashes(i, cookie[:8], addr)
+		if !hmac.Equal(ours, cookie[8:8+cookieHash]) {
 			continue
 		}
-		if !hmac.Equal(bound[:cookieHash], cookie[8+cookieHash:]) {
+		if !hmac.Equal(bound, cookie[8+cookieHash:]) {
 			return shown, cookieElsewhere
 		}
 		return shown, cookieGood
@@ -88,15 +101,16 @@ func (j *cookieJar) check(now Instant, cookie []byte, addr netip.AddrPort) (show
 	return 0, cookieBad
 }
 
-func cookieHashes(secret *[32]byte, made []byte, addr netip.AddrPort) (ours, bound [32]byte) {
-	h := hmac.New(sha256.New, secret[:])
+// hashes returns both hashes with the i-th secret, in memory of the jar.
+func (j *cookieJar) hashes(i int, made []byte, addr netip.AddrPort) (ours, bound []byte) {
+	h := j.macs[i]
+	h.Reset()
 	h.Write(made)
-	h.Sum(ours[:0])
-	var port [2]byte
-	binary.BigEndian.PutUint16(port[:], addr.Port())
+	ours = h.Sum(j.ours[:0])
 	ip := addr.Addr().As16()
-	h.Write(ip[:])
-	h.Write(port[:])
-	h.Sum(bound[:0])
-	return ours, bound
+	copy(j.addr[:], ip[:])
+	binary.BigEndian.PutUint16(j.addr[16:], addr.Port())
+	h.Write(j.addr[:])
+	bound = h.Sum(j.bound[:0])
+	return ours[:cookieHash], bound[:cookieHash]
 }

@@ -152,6 +152,9 @@ func (s *Session) State() SessionState { return s.state }
 // Far returns the far end's identity; the zero value before keying.
 func (s *Session) Far() Identity { return s.far }
 
+// ReceiveID returns the session ID that the far end sends to.
+func (s *Session) ReceiveID() wire.SessionID { return s.rxID }
+
 // FarAddr returns the far end's present address.
 func (s *Session) FarAddr() netip.AddrPort { return s.addr }
 
