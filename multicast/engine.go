@@ -36,6 +36,7 @@ type Engine struct {
 	byKey     map[StreamKey]*stream
 	plays     []*subscription
 	native    nativeState
+	hasty     bool // the policy gives some classes up before the window ends
 
 	nextTick    reliability.Time
 	freshenedAt millis
@@ -79,6 +80,7 @@ func NewEngine(now reliability.Time, c EngineConfig) *Engine {
 		config: c, tag: tagOf(c.Self.Address()), ext: c.Caps&CapMulticast != 0,
 		byPeer: make(map[overlay.PeerID]*neighbor), byKey: make(map[StreamKey]*stream),
 	}
+	e.hasty = isHasty(&e.config.Params.Policy)
 	e.enter(now)
 	e.freshenedAt = e.ms
 	// The ticks of many nodes in one process don't fall together.

@@ -292,34 +292,23 @@ func (ch *child) wants(id fragmenter.ID) bool {
 	return id >= ch.start && (ch.stop == 0 || id < ch.stop)
 }
 
-// Deadlines of what waits in the upload queue, beside the window.
-const (
-	otherDeadline   = 1500 * time.Millisecond
-	partialDeadline = 300 * time.Millisecond
-)
-
 // push queues a fragment for a child.
 func (s *stream) push(ch *child, id fragmenter.ID, b []byte, class reliability.Class, known millis) {
-	deadline := s.windowEnd(known)
-	queue := UplinkFirst
-	switch orderOf(class) {
-	case orderKey:
-		queue = UplinkRelayed
-	case orderOther:
-		queue = UplinkLeaves
-		wait := otherDeadline
-		switch {
-		case ch.partial:
-			queue, wait = UplinkRest, partialDeadline
-		case ch.value > 0:
-			queue = UplinkRelayed
-		}
-		deadline = min(deadline, s.e.now.Add(wait))
+	to := reliability.ReceiverLeaf
+	switch {
+	case ch.partial:
+		to = reliability.ReceiverLeftover
+	case ch.value > 0:
+		to = reliability.ReceiverRelay
 	}
+	policy := &s.e.config.Params.Policy
+	since := s.e.now.Add(-time.Duration(s.e.ms.after(known)) * time.Millisecond)
+	priority, deadline := policy.Sending(class, to, s.e.now, since, s.window)
 	n := s.e.neighbors[ch.index]
 	s.e.config.Uplink.Push(s.e.now, Packet{
-		Flow: overlay.FlowMedia, Class: queue, Data: b, Deadline: deadline, Value: float32(ch.value) / 4,
-		port: n.port, owner: s.owner, id: id, media: class,
+		Flow: overlay.FlowMedia, Class: uint8(priority), Data: b, Deadline: deadline, Value: float32(ch.value) / 4,
+		NoRetransmit: !policy.Rules[class].Retransmit,
+		port:         n.port, owner: s.owner, id: id, media: class,
 	})
 }
 

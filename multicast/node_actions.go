@@ -221,7 +221,7 @@ func (n *Node) sendFragment(now reliability.Time, p *contact, k *Packet) {
 		if out == nil {
 			break
 		}
-		err := out.Write(now, k.Data, &rtmfp.Receipt{FinishBy: k.Deadline})
+		err := out.Write(now, k.Data, &rtmfp.Receipt{FinishBy: k.Deadline, NoRetransmit: k.NoRetransmit})
 		if errors.Is(err, rtmfp.ErrQueueFull) || err != nil {
 			break
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/ringcast/ringcast/reliability"
 )
 
 // UploadNone as [Params.UploadLimit] keeps a node from sending any media: it
@@ -55,6 +57,9 @@ type Params struct {
 	// Mbit/s); [UploadNone] that it relays nothing. A limit that is higher
 	// than what the line carries makes its queues long and its children late.
 	UploadLimit int64
+	// Policy says what is waited for, sent first and dropped first. It is each
+	// node's own. Start from one of package reliability.
+	Policy reliability.Policy
 }
 
 // DefaultParams returns the settings that other implementations of the plain
@@ -67,6 +72,7 @@ func DefaultParams() Params {
 		FetchPeriod:              2500 * time.Millisecond,
 		AvailabilityUpdatePeriod: 100 * time.Millisecond,
 		FragmentSize:             959,
+		Policy:                   reliability.Balanced(),
 	}
 }
 
@@ -111,6 +117,9 @@ func (p Params) Validate() error {
 		if n.value < n.min || n.value > n.max {
 			return fmt.Errorf("multicast: %s is %d: must be from %d to %d", n.name, n.value, n.min, n.max)
 		}
+	}
+	if err := p.Policy.Validate(); err != nil {
+		return fmt.Errorf("multicast: Policy: %w", err)
 	}
 	return nil
 }

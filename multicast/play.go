@@ -1,6 +1,8 @@
 package multicast
 
 import (
+	"time"
+
 	"github.com/ringcast/ringcast/fragmenter"
 	"github.com/ringcast/ringcast/overlay"
 	"github.com/ringcast/ringcast/reliability"
@@ -316,6 +318,7 @@ func (s *stream) expire() {
 		s.giveUp(id, DropWindow)
 	}
 	s.win.Expire(s.e.now)
+	s.skipLate()
 	live := s.win.live
 	if live == before || s.assembler == nil {
 		return
@@ -326,4 +329,47 @@ func (s *stream) expire() {
 		s.e.events.push(Event{Kind: EventGap, Name: s.name, Key: s.key, First: next, Fragments: int(live - next)})
 	}
 	s.deliver()
+}
+
+// skipLate gives up what by its class is not waited for as long as the window
+// lasts.
+func (s *stream) skipLate() {
+	policy := &s.e.config.Params.Policy
+	if s.assembler == nil || !s.e.hasty {
+		return
+	}
+	looked, any := 0, false
+	longest := policy.LongestLife(s.window)
+	for id, ok := s.win.NextMissing(s.win.live); ok && looked < scanLimit; id, ok = s.win.NextMissing(id + 1) {
+		looked++
+		entry := s.win.at(id)
+		if entry.mark&markDead != 0 {
+			continue
+		}
+		life := longest
+		if class, known := entry.mark.class(); known {
+			if life = policy.Rules[class].Lifetime; life == 0 {
+				life = s.window
+			}
+		}
+		if time.Duration(s.e.ms.after(entry.known))*time.Millisecond < life {
+			continue
+		}
+		s.giveUp(id, DropWindow)
+		s.assembler.Abandon(id)
+		any = true
+	}
+	if any {
+		s.deliver()
+	}
+}
+
+// isHasty reports whether any class is given up before the window ends.
+func isHasty(p *reliability.Policy) bool {
+	for _, r := range p.Rules {
+		if r.Lifetime > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -38,6 +38,8 @@ const (
 	busyTime  = 500
 	// busyLimit bounds how long a neighbor can send us away.
 	busyLimit = 2 * time.Second
+	// answerDeadline is for how long an answer may wait in the upload queue.
+	answerDeadline = 1500 * time.Millisecond
 	// pullsAnswered bounds what one neighbor can pull in a tick.
 	pullsAnswered = 128
 )
@@ -82,7 +84,7 @@ func (s *stream) scan() {
 		if over < wait || len(wanted) >= newPulls {
 			continue
 		}
-		if s.assembler != nil && !s.assembler.Wanted(id) {
+		if s.assembler != nil && !s.assembler.Wanted(id) && !s.e.config.Params.Policy.KeepBroken {
 			s.giveUp(id, DropBroken)
 			continue
 		}
@@ -408,7 +410,7 @@ func (s *stream) answer(n *neighbor, id fragmenter.ID, b []byte, queue uint8) {
 	if !known {
 		class = reliability.ClassReference
 	}
-	deadline := min(s.windowEnd(entry.known).Add(s.margin), s.e.now.Add(otherDeadline))
+	deadline := min(s.windowEnd(entry.known).Add(s.margin), s.e.now.Add(answerDeadline))
 	s.e.config.Uplink.Push(s.e.now, Packet{
 		Flow: overlay.FlowMedia, Class: queue, Data: b, Deadline: deadline,
 		port: n.port, owner: s.owner, id: id, media: class, pulled: true,

@@ -76,6 +76,8 @@ type Packet struct {
 	Deadline reliability.Time
 	// Value tells what the receiver is worth: how many others it feeds.
 	Value float32
+	// NoRetransmit says that it is not sent again when it is lost.
+	NoRetransmit bool
 
 	// What an engine knows about its own packets.
 	port  *port

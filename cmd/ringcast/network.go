@@ -22,6 +22,7 @@ import (
 	"github.com/ringcast/ringcast/overlay/sharelink"
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/playout/station"
+	"github.com/ringcast/ringcast/reliability"
 	"github.com/ringcast/ringcast/rtmfp"
 	"github.com/ringcast/ringcast/rtmfp/keyfile"
 	"github.com/ringcast/ringcast/rtmfp/profile"
@@ -237,6 +238,12 @@ func (n *network) params() *multicast.Params {
 	default:
 		p.UploadLimit = int64(c.UploadLimit) / 8
 	}
+	r := &n.config.Reliability
+	policy, err := reliability.PolicyByName(r.Policy)
+	if err != nil {
+		policy = reliability.Balanced() // the table of settings allows no other names
+	}
+	p.Policy = policy.WithReliable(r.Audio, r.Video, r.Data)
 	return &p
 }
 
