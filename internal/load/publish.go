@@ -23,12 +23,29 @@ type Publisher struct {
 	Addr, App, Name string
 	// Offset is added to every timestamp.
 	Offset time.Duration
+	// Rounds is how often the clip is sent; 0 is for ever.
+	Rounds int
+	// Fault, if set, says what to do with a tag, by its time since the start.
+	Fault func(at time.Duration, tag Tag) Fault
+
+	moved time.Duration // by faults
 
 	mu       sync.Mutex
 	sent     map[mark]time.Time
 	first    time.Time
 	firstKey time.Time
 	frames   int
+}
+
+// Fault is what a Publisher does with a tag besides sending it.
+type Fault struct {
+	// Drop leaves it out.
+	Drop bool
+	// Wait is how long nothing is sent before it; everything after it comes
+	// later by as much, with the same timestamps.
+	Wait time.Duration
+	// Move is added to the timestamps from here on.
+	Move time.Duration
 }
 
 // SentAt returns when the frame with this mark was last sent.
@@ -82,7 +99,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	err = p.publish(ctx, conn)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || err == nil {
 		return nil
 	}
 	return fmt.Errorf("publish to %s: %w", p.Addr, err)
@@ -105,17 +122,25 @@ func (p *Publisher) publish(ctx context.Context, conn net.Conn) error {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 
 	start := time.Now()
-	for round := 0; ; round++ {
+	for round := 0; p.Rounds == 0 || round < p.Rounds; round++ {
 		base := time.Duration(round) * p.Clip.Length
 		for _, tag := range p.Clip.Tags {
 			if round > 0 && (tag.Type == 18 || tag.IsConfig()) {
 				continue
+			}
+			if p.Fault != nil {
+				f := p.Fault(base+tag.Time, tag)
+				if start = start.Add(f.Wait); f.Drop {
+					continue
+				}
+				p.moved += f.Move
 			}
 			if err := p.send(ctx, w, tag, base, start); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
 }
 
 func (p *Publisher) send(ctx context.Context, w *bufio.Writer, tag Tag, base time.Duration, start time.Time) error {
@@ -129,7 +154,7 @@ func (p *Publisher) send(ctx context.Context, w *bufio.Writer, tag Tag, base tim
 	if tag.Type == 9 && !tag.IsConfig() {
 		p.note(tag)
 	}
-	ms := uint32((p.Offset + base + tag.Time) / time.Millisecond)
+	ms := uint32((p.Offset + p.moved + base + tag.Time) / time.Millisecond)
 	writeMessage(w, 4+tag.Type%8, tag.Type, ms, 1, tag.Body)
 	return w.Flush()
 }
