@@ -89,6 +89,8 @@ type Publish struct {
 	// Key is the secret that publishers must give; empty lets anyone who can
 	// connect publish.
 	Key string
+	// User and Password are an account that may publish every stream.
+	User, Password string
 }
 
 // Ingest says how publishers that fall silent are treated.

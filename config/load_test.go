@@ -123,6 +123,7 @@ func TestErrors(t *testing.T) {
 		{"dotted key", "http.listen: :1\n", nil, nil, []string{"http.listen", "has a dot"}},
 		{"list at the top", "- a\n", nil, nil, []string{"does not consist of keys and values", "ringcast.yaml:1"}},
 		{"unknown variable", "", []string{"RINGCAST_HTTP_LISTN=:1"}, nil, []string{"RINGCAST_HTTP_LISTN", "did you mean RINGCAST_HTTP_LISTEN?"}},
+		{"user without a password", "publish:\n  user: me\n", nil, nil, []string{"publish.user", `"me"`, "publish.password", "ringcast.yaml:2"}},
 		{"separate audio in MPEG-TS", "hls:\n  variant: mpegts\n  separateAudio: true\n", nil, nil, []string{"hls.separateAudio", "not possible with hls.variant mpegts", "ringcast.yaml:3"}},
 		{"relation", "hls:\n  segmentMin: 6s\n", nil, nil, []string{"hls.segmentMin", `"6s"`, "up to 2s", "ringcast.yaml:2"}},
 		{"TLS without a certificate", "rtmp:\n  tlsListen: :1936\n", nil, nil, []string{"rtmp.tlsListen", `":1936"`, "rtmp.tlsCertificate", "ringcast.yaml:2"}},

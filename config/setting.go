@@ -161,6 +161,16 @@ func publishSettings() []Setting {
 			field: func(c *Config) any { return &c.Publish.Key },
 		},
 		{
+			Key: "publish.user", Kind: KindString, Default: "", Live: true,
+			Help:  "The user of an account that may publish every stream: rtmp://USER:PASSWORD@HOST/…, rtsp://USER:PASSWORD@HOST/…, or ?user=USER&pass=PASSWORD. Without a key anywhere, RTMP encoders are asked for it by Adobe's challenge.",
+			field: func(c *Config) any { return &c.Publish.User },
+		},
+		{
+			Key: "publish.password", Kind: KindString, Default: "", Live: true, Secret: true,
+			Help:  "The password of publish.user.",
+			field: func(c *Config) any { return &c.Publish.Password },
+		},
+		{
 			Key: "ingest.gracePeriod", Kind: KindDuration, Default: "10s", Min: 0, Max: 5 * time.Minute,
 			Help:  "How long a stream waits for its publisher to come back before it ends.",
 			field: func(c *Config) any { return &c.Ingest.GracePeriod },

@@ -25,6 +25,15 @@ func (l *Loaded) validate() error {
 			Allowed: "true with hls.variant fmp4", Origin: l.blame("hls.separateAudio", "hls.variant"),
 		}
 	}
+	if (l.Publish.User == "") != (l.Publish.Password == "") {
+		return &Error{
+			Key: "publish.user", Value: l.Publish.User, Problem: "goes together with publish.password",
+			Allowed: "both or neither", Origin: l.blame("publish.user", "publish.password"),
+		}
+	}
+	if strings.ContainsAny(l.Publish.User, "&?=:/@ ") {
+		return &Error{Key: "publish.user", Value: l.Publish.User, Problem: "can't be part of a URL", Allowed: "a name without & ? = : / @ and spaces", Origin: l.Origin("publish.user")}
+	}
 	if l.RTMP.TLSListen != "" && (l.RTMP.TLSCertificate == "" || l.RTMP.TLSKey == "") {
 		return &Error{
 			Key: "rtmp.tlsListen", Value: l.RTMP.TLSListen, Problem: "needs a certificate and its key",

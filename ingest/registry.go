@@ -18,7 +18,8 @@ import (
 
 // Errors of [Registry.Publish] and of a [Publication].
 var (
-	// ErrBadKey means that the publish key is wrong or missing.
+	// ErrBadKey means that the publish key, or the password, is wrong or
+	// missing.
 	ErrBadKey = errors.New("the publish key is wrong or missing")
 	// ErrInUse means that somebody else publishes under this name.
 	ErrInUse = errors.New("the stream name is in use")
@@ -36,6 +37,8 @@ type Config struct {
 	// keys of single streams by path, which count instead of Key.
 	Key        string
 	StreamKeys map[string]string
+	// Account may publish every stream, beside those who have a key.
+	Account Account
 	// Grace is how long a stream waits for its publisher to come back.
 	Grace time.Duration
 	// StallAfter is how long a connected publisher may send no frame before
@@ -48,6 +51,18 @@ type Config struct {
 	// OnChange, if set, is called when a stream's state changes. It must not
 	// block and must not call the registry.
 	OnChange func(StreamStatus)
+}
+
+// Account is a name and a password.
+type Account struct{ User, Password string }
+
+// IsSet reports whether there is an account.
+func (a Account) IsSet() bool { return a.User != "" }
+
+// Admits reports whether a name and a password are the account's.
+func (a Account) Admits(user, password string) bool {
+	same := subtle.ConstantTimeCompare([]byte(a.User), []byte(user)) & subtle.ConstantTimeCompare([]byte(a.Password), []byte(password))
+	return a.IsSet() && same == 1
 }
 
 // DefaultConfig returns the usual settings, with no key.
@@ -85,21 +100,46 @@ func NewRegistry(config Config, output Output, log *slog.Logger) *Registry {
 	return &Registry{output: output, log: log, start: time.Now(), config: config, streams: make(map[string]*stream)}
 }
 
-// SetKeys replaces the publish keys. Publishers that are connected stay.
-func (r *Registry) SetKeys(key string, streamKeys map[string]string) {
+// SetKeys replaces the publish keys and the account. Publishers that are
+// connected stay.
+func (r *Registry) SetKeys(key string, streamKeys map[string]string, account Account) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.config.Key, r.config.StreamKeys = key, streamKeys
+	r.config.Key, r.config.StreamKeys, r.config.Account = key, streamKeys, account
+}
+
+// Account returns the account that may publish, and whether there are keys
+// beside it. Protocols that prove a password without sending it ask for it.
+func (r *Registry) Account() (account Account, keys bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.config.Account, r.config.Key != "" || len(r.config.StreamKeys) > 0
+}
+
+// KeyOf returns the publish key of a stream, empty if it has none.
+func (r *Registry) KeyOf(path string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keyOf(path)
+}
+
+func (r *Registry) keyOf(path string) string {
+	if key, ok := r.config.StreamKeys[path]; ok {
+		return key
+	}
+	return r.config.Key
 }
 
 // PublishRequest says who wants to publish what.
 type PublishRequest struct {
 	// Path is the canonical stream path (packager.CleanStreamPath).
 	Path string
-	// Key is the publish key as given. Trusted requests come from the node's
-	// own configuration and need none.
-	Key     string
-	Trusted bool
+	// Key is the publish key as given, User and Password are an account's.
+	Key, User, Password string
+	// Trusted requests come from the node's own configuration and need
+	// neither, nor do those of Authorized connections, which have proven to
+	// know the account's password or the stream's key.
+	Trusted, Authorized bool
 	// Remote is the publisher's address or URL without secrets, Protocol how
 	// it speaks: both are for people.
 	Remote, Protocol string
@@ -114,12 +154,10 @@ func (r *Registry) Publish(req PublishRequest) (*Publication, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
-	key, keyed := r.config.StreamKeys[req.Path]
-	if !keyed {
-		key = r.config.Key
-	}
-	proven := req.Trusted || key != "" && subtle.ConstantTimeCompare([]byte(key), []byte(req.Key)) == 1
-	if key != "" && !proven {
+	key := r.keyOf(req.Path)
+	proven := req.Trusted || req.Authorized || r.config.Account.Admits(req.User, req.Password) ||
+		key != "" && subtle.ConstantTimeCompare([]byte(key), []byte(req.Key)) == 1
+	if !proven && (key != "" || r.config.Account.IsSet()) {
 		return nil, ErrBadKey
 	}
 	st := r.streams[req.Path]

@@ -164,7 +164,7 @@ func TestPublishKeys(t *testing.T) {
 				t.Errorf("%+v: %v, want %v", tt.req, err, tt.err)
 			}
 		}
-		r.SetKeys("new", nil)
+		r.SetKeys("new", nil, Account{})
 		if _, err := r.Publish(PublishRequest{Path: "live/c", Key: "k"}); !errors.Is(err, ErrBadKey) {
 			t.Errorf("the old key after a change: %v", err)
 		}

@@ -68,6 +68,7 @@ func newMedia(n *node) (*media, error) {
 	m.addOutputs(n, c)
 	settings := ingest.DefaultConfig()
 	settings.Key, settings.StreamKeys = c.Publish.Key, m.streamKeys()
+	settings.Account = ingest.Account{User: c.Publish.User, Password: c.Publish.Password}
 	settings.Grace, settings.StallAfter = c.Ingest.GracePeriod, c.Ingest.StallAfter
 	settings.Segmentation = packager.Segmentation{Min: c.HLS.SegmentMin, Target: c.HLS.TargetDuration, Part: c.HLS.PartDuration}
 	m.registry = ingest.NewRegistry(settings, m.output(n.net), n.log.With("component", "ingest"))
@@ -103,12 +104,12 @@ func (m *media) startRTSP(n *node) error {
 // recorder fits the publishers' side of RTSP to the server's.
 type recorder struct{ rtspin.Publisher }
 
-func (r recorder) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (rtspout.Recording, *base.Response) {
-	recording, refusal := r.Publisher.Announce(ctx, path)
+func (r recorder) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (rtspout.Recording, *base.Response, error) {
+	recording, refusal, err := r.Publisher.Announce(ctx, path)
 	if refusal != nil {
-		return nil, refusal
+		return nil, refusal, err
 	}
-	return recording, nil
+	return recording, nil, nil
 }
 
 // addOutputs makes the outputs that each stream of the station gets.
@@ -283,8 +284,10 @@ func (m *media) endStreams() {
 	}
 }
 
-// setKey changes the publish key.
-func (m *media) setKey(key string) { m.registry.SetKeys(key, m.streamKeys()) }
+// setKey changes the publish key and the account.
+func (m *media) setKey(p config.Publish) {
+	m.registry.SetKeys(p.Key, m.streamKeys(), ingest.Account{User: p.User, Password: p.Password})
+}
 
 func sorted(names []string) []string {
 	slices.Sort(names)

@@ -93,7 +93,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	// The demo's key is what lets a push take the place of the clip.
-	if c.Publish.Key == "" && (n.demo || beyondLoopback(n.rtmp) || beyondLoopback(n.rtmps) || beyondLoopback(n.rtsp)) {
+	if c.Publish.Key == "" && c.Publish.User == "" && (n.demo || beyondLoopback(n.rtmp) || beyondLoopback(n.rtmps) || beyondLoopback(n.rtsp)) {
 		n.generatedKey = rand.Text()
 		c.Publish.Key = n.generatedKey
 	}
@@ -254,7 +254,7 @@ func (n *node) reloadSettings() {
 		return
 	}
 	setLevel(n.level, next.Log.Level)
-	n.media.setKey(next.Publish.Key)
+	n.media.setKey(next.Publish)
 	n.loaded = next
 	n.log.Info("reloaded", "changed", live)
 }

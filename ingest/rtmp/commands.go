@@ -72,6 +72,9 @@ func (s *session) connect(c command) error {
 	if s.tcURL == "" {
 		s.tcURL = o.Text("tcurl")
 	}
+	if refusal := s.authenticate(o); refusal != "" {
+		return s.reject(c.transaction, refusal)
+	}
 	properties := amf0.Object(
 		amf0.Property{Name: "fmsVer", Value: amf0.String("FMS/3,5,7,7009")},
 		amf0.Property{Name: "capabilities", Value: amf0.Number(31)},
@@ -111,12 +114,13 @@ func (s *session) publish(c command) error {
 	if s.publication != nil || s.playing != nil {
 		return s.refuse(c.stream, "NetStream.Publish.BadName", "the connection has a stream already")
 	}
-	path, key, err := streamPath(s.app, s.tcURL, c.text(1))
+	path, query, err := streamPath(s.app, s.tcURL, c.text(1))
 	if err != nil {
 		return s.refuse(c.stream, "NetStream.Publish.BadName", "the stream name is impossible")
 	}
 	p, err := s.server.registry.Publish(ingest.PublishRequest{
-		Path: path, Key: key, Remote: s.conn.RemoteAddr().String(), Protocol: "rtmp",
+		Path: path, Key: query.get("key"), User: query.get("user"), Password: query.get("pass"), Authorized: s.authorized,
+		Remote: s.conn.RemoteAddr().String(), Protocol: "rtmp",
 	})
 	if err != nil {
 		s.server.log.Warn("publisher refused", "stream", path, "addr", s.conn.RemoteAddr().String(), "reason", err.Error())

@@ -7,10 +7,10 @@ import (
 	"github.com/ringcast/ringcast/packager"
 )
 
-// streamPath puts a stream's canonical path and its publish key together from
-// what clients split in different places: the application, the URL they
+// streamPath puts a stream's canonical path and its queries together from what
+// clients split in different places: the application, the URL they
 // connected to, and the name they publish. A query may stand behind each.
-func streamPath(app, tcURL, name string) (path, key string, err error) {
+func streamPath(app, tcURL, name string) (path string, query queries, err error) {
 	app, query1, _ := strings.Cut(app, "?")
 	name, query2, _ := strings.Cut(name, "?")
 	_, query3, _ := strings.Cut(tcURL, "?")
@@ -23,21 +23,24 @@ func streamPath(app, tcURL, name string) (path, key string, err error) {
 		joined = decoded
 	}
 	if path, err = packager.CleanStreamPath(joined); err != nil {
-		return "", "", err
+		return "", queries{}, err
 	}
-	for _, query := range []string{query2, query1, query3} {
-		if key = queryKey(query); key != "" {
-			break
-		}
-	}
-	return path, key, nil
+	return path, queries{query2, query1, query3}, nil
 }
 
-// queryKey returns the value of "key" in a query. A plus sign stands for
-// itself: keys are no forms.
-func queryKey(query string) string {
-	for pair := range strings.SplitSeq(query, "&") {
-		if value, ok := strings.CutPrefix(pair, "key="); ok {
+// queries are those that a client gave in different places, the one that counts
+// first.
+type queries [3]string
+
+// get returns the value of a parameter. A plus sign stands for itself: keys are
+// no forms.
+func (q queries) get(name string) string {
+	for _, query := range q {
+		for pair := range strings.SplitSeq(query, "&") {
+			value, ok := strings.CutPrefix(pair, name+"=")
+			if !ok || value == "" {
+				continue
+			}
 			if decoded, err := url.PathUnescape(value); err == nil {
 				return decoded
 			}

@@ -35,6 +35,8 @@ type Server struct {
 	player   Player
 	log      *slog.Logger
 
+	challenges challenges
+
 	mu          sync.Mutex
 	connections map[net.Conn]struct{}
 }

@@ -52,10 +52,16 @@ func start(t testing.TB, key string) (*counter, string) {
 // startPlaying is start with a player.
 func startPlaying(t testing.TB, key string, player Player) (*counter, string) {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	out := &counter{messages: make(map[string]int)}
 	config := ingest.DefaultConfig()
 	config.Key = key
+	return startWith(t, config, player)
+}
+
+// startWith is start with these settings.
+func startWith(t testing.TB, config ingest.Config, player Player) (*counter, string) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	out := &counter{messages: make(map[string]int)}
 	server := NewServer(ingest.NewRegistry(config, out, log), player, log)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -246,7 +252,8 @@ func TestStreamPath(t *testing.T) {
 		{"cam", "", "?key=K", "live/cam", "K"},
 	}
 	for _, tt := range tests {
-		path, key, err := streamPath(tt.app, tt.tcURL, tt.name)
+		path, query, err := streamPath(tt.app, tt.tcURL, tt.name)
+		key := query.get("key")
 		if path != tt.path || key != tt.key || err != nil {
 			t.Errorf("%q %q %q: %q, %q, %v; want %q, %q", tt.app, tt.tcURL, tt.name, path, key, err, tt.path, tt.key)
 		}

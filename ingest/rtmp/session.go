@@ -40,6 +40,7 @@ type session struct {
 
 	connected      bool
 	app, tcURL     string
+	authorized     bool // by the Adobe challenge
 	messageStreams uint32
 	publication    *ingest.Publication
 	publishedOn    uint32

@@ -8,6 +8,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -19,32 +21,56 @@ type Publisher struct {
 	Registry *ingest.Registry
 }
 
-// Announce asks the registry for a stream. The key is the query parameter
-// "key", or the password of the URL's user.
-func (p *Publisher) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (*Recording, *base.Response) {
+// Announce asks the registry for a stream. A publisher shows that it may by the
+// key in the query ("key"), by the account's user and password in the query
+// ("user", "pass"), or by digest or basic authentication: with the account, or
+// with any user and the key as the password. The error tells the server to ask
+// for that.
+func (p *Publisher) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (*Recording, *base.Response, error) {
 	query, err := url.ParseQuery(ctx.Query)
 	if err != nil {
-		return nil, &base.Response{StatusCode: base.StatusBadRequest}
+		return nil, &base.Response{StatusCode: base.StatusBadRequest}, nil
 	}
-	key := query.Get("key")
-	if key == "" {
-		key = query.Get("pass")
+	request := ingest.PublishRequest{
+		Path: path, Key: query.Get("key"), User: query.Get("user"), Password: query.Get("pass"),
+		Remote: ctx.Conn.NetConn().RemoteAddr().String(), Protocol: "rtsp",
 	}
-	publication, err := p.Registry.Publish(ingest.PublishRequest{
-		Path: path, Key: key, Remote: ctx.Conn.NetConn().RemoteAddr().String(), Protocol: "rtsp",
-	})
+	open := request.Key != "" || request.User != ""
+	account, _ := p.Registry.Account()
+	if key := p.Registry.KeyOf(path); !open && (key != "" || account.IsSet()) {
+		if !verified(ctx, account, key) {
+			return nil, &base.Response{StatusCode: base.StatusUnauthorized}, liberrors.ErrServerAuth{}
+		}
+		request.Authorized = true
+	}
+	publication, err := p.Registry.Publish(request)
 	switch {
 	case errors.Is(err, ingest.ErrBadKey):
-		return nil, &base.Response{StatusCode: base.StatusForbidden}
+		return nil, &base.Response{StatusCode: base.StatusForbidden}, nil
 	case err != nil:
-		return nil, &base.Response{StatusCode: base.StatusServiceUnavailable}
+		return nil, &base.Response{StatusCode: base.StatusServiceUnavailable}, nil
 	}
 	r, err := newReceiver(ctx.Description, publication)
 	if err != nil {
 		publication.Close(err)
-		return nil, &base.Response{StatusCode: base.StatusUnsupportedMediaType}
+		return nil, &base.Response{StatusCode: base.StatusUnsupportedMediaType}, nil
 	}
-	return &Recording{desc: ctx.Description, publication: publication, receiver: r}, nil
+	return &Recording{desc: ctx.Description, publication: publication, receiver: r}, nil, nil
+}
+
+// verified reports whether a request proves to know the account's password, or
+// the key as the password of any user.
+func verified(ctx *gortsplib.ServerHandlerOnAnnounceCtx, account ingest.Account, key string) bool {
+	if account.IsSet() && ctx.Conn.VerifyCredentials(ctx.Request, account.User, account.Password) {
+		return true
+	}
+	// Asked for a user, since one is needed to make the nonce.
+	user := "publisher"
+	var given headers.Authorization
+	if given.Unmarshal(ctx.Request.Header["Authorization"]) == nil && given.Username != "" {
+		user = given.Username
+	}
+	return ctx.Conn.VerifyCredentials(ctx.Request, user, key) && key != ""
 }
 
 // Recording is a publisher's session.

@@ -69,8 +69,17 @@ func ReadClip(name string) (*Clip, error) {
 		}
 		clip.Tags = append(clip.Tags, tag)
 	}
+	if frames < 2 { // sound alone
+		frames = 0
+		for _, tag := range clip.Tags {
+			if tag.Type == 8 && !tag.IsConfig() {
+				frames++
+				clip.Length = tag.Time
+			}
+		}
+	}
 	if frames < 2 {
-		return nil, fmt.Errorf("%s has no video", name)
+		return nil, fmt.Errorf("%s has neither video nor sound", name)
 	}
 	clip.Length += clip.Length / time.Duration(frames-1)
 	return clip, nil

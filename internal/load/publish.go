@@ -44,6 +44,8 @@ type Fault struct {
 	// Wait is how long nothing is sent before it; everything after it comes
 	// later by as much, with the same timestamps.
 	Wait time.Duration
+	// Config sends the decoder configuration of its track again before it.
+	Config bool
 	// Move is added to the timestamps from here on.
 	Move time.Duration
 }
@@ -134,6 +136,9 @@ func (p *Publisher) publish(ctx context.Context, conn net.Conn) error {
 					continue
 				}
 				p.moved += f.Move
+				if f.Config {
+					p.sendConfig(w, tag.Type)
+				}
 			}
 			if err := p.send(ctx, w, tag, base, start); err != nil {
 				return err
@@ -157,6 +162,15 @@ func (p *Publisher) send(ctx context.Context, w *bufio.Writer, tag Tag, base tim
 	ms := uint32((p.Offset + p.moved + base + tag.Time) / time.Millisecond)
 	writeMessage(w, 4+tag.Type%8, tag.Type, ms, 1, tag.Body)
 	return w.Flush()
+}
+
+func (p *Publisher) sendConfig(w *bufio.Writer, kind byte) {
+	for _, tag := range p.Clip.Tags {
+		if tag.Type == kind && tag.IsConfig() {
+			writeMessage(w, 4+tag.Type%8, tag.Type, 0, 1, tag.Body)
+			return
+		}
+	}
 }
 
 func (p *Publisher) note(tag Tag) {

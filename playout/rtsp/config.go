@@ -40,8 +40,9 @@ func DefaultConfig() Config {
 // Recorder takes the streams that publishers announce.
 type Recorder interface {
 	// Announce is asked when a publisher announces a stream; path is
-	// canonical. The response says why if it refuses.
-	Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (Recording, *base.Response)
+	// canonical. The response says why if it refuses; the error, if any, is
+	// one of the library's, which asks for authentication.
+	Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path string) (Recording, *base.Response, error)
 }
 
 // Recording is a publisher's session.

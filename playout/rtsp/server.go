@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 
@@ -42,6 +43,7 @@ func New(config Config, l net.Listener, recorder Recorder, log *slog.Logger) *Se
 	s.rtsp = &gortsplib.Server{
 		Handler: &handler{s}, RTSPAddress: l.Addr().String(), WriteTimeout: config.WriteTimeout, WriteQueueSize: 1024,
 		DisableRTCPSenderReports: true, // the streams send their own
+		AuthMethods:              []auth.VerifyMethod{auth.VerifyMethodDigestMD5, auth.VerifyMethodBasic},
 		Listen: func(string, string) (net.Listener, error) {
 			return listener{l, config.WriteTimeout}, nil
 		},
@@ -230,9 +232,9 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 	if h.recorder == nil {
 		return respond(base.StatusForbidden), errors.New("publishing by RTSP is off")
 	}
-	recording, refusal := h.recorder.Announce(ctx, path)
+	recording, refusal, err := h.recorder.Announce(ctx, path)
 	if refusal != nil {
-		return refusal, nil
+		return refusal, err
 	}
 	if c, ok := ctx.Session.UserData().(*client); ok {
 		c.mu.Lock()

@@ -23,7 +23,7 @@ const RATE_MIN = 0.95;
 const DRY = 1; // this far behind with nothing left to play, we load from the live edge
 const JUMP_OVER = 5; // farther behind than this we jump instead of hurrying
 
-const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, restarted: 0, fatal: '', latency: NaN };
+const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, restarted: 0, fatal: '', ended: false, latency: NaN };
 window.ringcast = state; // for tests, and for the curious
 
 document.title = name + ' · Ringcast';
@@ -39,6 +39,7 @@ let retryTimer = 0;
 function retry(text, seconds = 2) {
   say(text);
   clearTimeout(retryTimer);
+  if (state.hls) state.hls.stopLoad();
   retryTimer = setTimeout(start, seconds * 1000);
 }
 
@@ -68,6 +69,14 @@ function startHls() {
   });
   hls.on(Hls.Events.LEVEL_LOADED, (_, data) => setTarget(hls, data.details));
   hls.on(Hls.Events.ERROR, (_, data) => onHlsError(hls, data));
+  let kinds = '';
+  hls.on(Hls.Events.FRAG_PARSING_INIT_SEGMENT, (_, data) => {
+    // A buffer can't get another track later: where the stream has got one, or
+    // lost one, everything begins anew.
+    const now = data.id + ':' + Object.keys(data.tracks).sort();
+    if (data.id === 'main' && kinds && kinds !== now) setTimeout(start, 0);
+    if (data.id === 'main') kinds = now;
+  });
   hls.on(Hls.Events.MANIFEST_PARSED, play);
   hls.attachMedia(video);
   hls.loadSource(source);
@@ -76,7 +85,11 @@ function startHls() {
 // setTarget chooses the distance to live once the playlist tells the length of
 // its parts. Without parts hls.js keeps its own.
 function setTarget(hls, details) {
-  if (!details.live) return;
+  if (!details.live) {
+    if (state.ended) retry('The stream has ended.', 3); // not all over again
+    return;
+  }
+  state.ended = false;
   if (!state.target && details.partTarget) state.target = Math.max(TARGET_MIN, TARGET_PARTS * details.partTarget);
   if (state.target && hls.targetLatency !== state.target) hls.targetLatency = state.target;
 }
@@ -116,7 +129,7 @@ video.addEventListener('waiting', () => {
   if (state.target) state.target = Math.min(TARGET_MAX, state.target + STALL_STEP);
   if (state.hls && state.target) state.hls.targetLatency = state.target;
 });
-video.addEventListener('ended', () => retry('The stream has ended.', 5));
+video.addEventListener('ended', () => { state.ended = true; retry('The stream has ended.', 3); });
 video.addEventListener('error', () => {
   if (state.hls) return; // hls.js tells
   const code = video.error && video.error.code;
