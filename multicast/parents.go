@@ -9,12 +9,15 @@ import (
 // Times of the search for parents, in milliseconds.
 const (
 	improvePeriod = 1500
-	improveSettle = 2000 // no search for a better parent after a change
-	refusedTime   = 2000 // a neighbor that refused is not asked again
-	leafTime      = 10_000
-	askSlack      = 500 // for an answer, beyond two round trips
-	seekPause     = 150 // before the next look for candidates when there are none
-	partialPause  = 600 // likewise, while there is a partial parent
+	// In the first seconds, in which the places are still taken by chance, it
+	// is more often.
+	improveSoon, improveEarly = 400, 20_000
+	improveSettle             = 2000 // no search for a better parent after a change
+	refusedTime               = 2000 // a neighbor that refused is not asked again
+	leafTime                  = 10_000
+	askSlack                  = 500 // for an answer, beyond two round trips
+	seekPause                 = 150 // before the next look for candidates when there are none
+	partialPause              = 600 // likewise, while there is a partial parent
 	// askedAtOnce is how many are asked at a time while nothing comes, and
 	// askedTogether within what time the others' promises are not taken up.
 	askedAtOnce   = 3
@@ -62,7 +65,11 @@ func (s *stream) seek() {
 		s.seekUrgent(c)
 	}
 	if now.after(s.improveAt) >= 0 {
-		s.improveAt = now + millis(improvePeriod/2+s.e.config.Rand.IntN(improvePeriod))
+		period := improvePeriod
+		if now.after(s.activeAt) < improveEarly {
+			period = improveSoon
+		}
+		s.improveAt = now + millis(period/2+s.e.config.Rand.IntN(period))
 		s.seekBetter()
 	}
 }

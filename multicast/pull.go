@@ -31,6 +31,7 @@ const (
 	retryBase     = 90
 	retryStep     = 40
 	retryStepMax  = 400
+	quickTries    = 2 // so often another is asked at once after a no
 	// busyQueue is the queue from which on pulls are not answered, and busyTime
 	// for how long the puller is asked to stay away. It is well below the queue
 	// at which children are given away, so that pulls alone cannot cause that.
@@ -194,7 +195,7 @@ func (s *stream) pullWanted(wanted []wantedID) {
 // retryAt returns when to ask another neighbor.
 func (s *stream) retryAt(holder int16, tries uint8) millis {
 	if holder == none {
-		return s.e.ms + retryBase
+		return s.e.ms + retryBase + millis(min(retryStep*int(tries), retryStepMax))
 	}
 	wait := s.e.neighbors[holder].rtt + retryBase + float32(s.peers[holder].queue) + float32(min(retryStep*int(tries), retryStepMax))
 	return s.e.ms + millis(wait)
@@ -354,8 +355,14 @@ func (s *stream) handleDenied(n *neighbor, ids []fragmenter.ID, held bool) {
 			p.setMissing(id)
 		}
 		for i := range s.pulls {
-			if s.pulls[i].id == id && s.pulls[i].holder == n.index {
-				s.pulls[i].due = s.e.ms
+			p := &s.pulls[i]
+			if p.id != id || p.holder != n.index {
+				continue
+			}
+			p.due = s.e.ms
+			if p.tries >= quickTries {
+				// Everybody is busy: asking faster makes nobody less so.
+				p.due += retryBase + millis(min(retryStep*int(p.tries), retryStepMax))
 			}
 		}
 	}
@@ -388,7 +395,7 @@ func (s *stream) handlePull(n *neighbor, ids []fragmenter.ID) {
 		case s.publishing && !s.source.mayAnswer(s, n, id, len(b)):
 			busy = append(busy, id)
 		default:
-			s.answer(n, id, b, UplinkLeaves)
+			s.answer(n, id, b, UplinkRest)
 		}
 	}
 	if n.ext && len(missing) > 0 {

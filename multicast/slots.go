@@ -37,15 +37,16 @@ const (
 // sliceCount is the number of slices as an int.
 const sliceCount = int(fragmenter.SliceCount)
 
-// setUpload computes the slots from the upload that the stream may use and the
-// stream's rate with all that a packet costs, both in bytes a second.
-func (s *slots) setUpload(e *Engine, upload, rate float64) {
+// setUpload computes the slots from the upload that the stream may use, what of
+// it is spent on other things than media, and the stream's rate with all that a
+// packet costs, all in bytes a second.
+func (s *slots) setUpload(e *Engine, upload, beside, rate float64) {
 	if rate <= 0 {
 		return
 	}
 	sliceRate := rate / float64(sliceCount)
-	most := int(0.97 * (upload - 0.04*rate) / sliceRate)
-	start := int(0.88*(upload-0.08*rate)/sliceRate + 0.05)
+	most := int(0.97 * (upload - max(0.04*rate, beside)) / sliceRate)
+	start := int(0.88*(upload-max(0.08*rate, beside))/sliceRate + 0.05)
 	if upload <= 0 {
 		most, start = 0, 0
 	}

@@ -8,7 +8,7 @@ import (
 
 const (
 	// statusLimit is the longest status in bytes; its map is cut at the old end.
-	statusLimit = 220
+	statusLimit = 130
 	// leafStatus is how often a node that relays nothing sends one, in
 	// milliseconds: nobody asks it for anything.
 	leafStatus = 1000

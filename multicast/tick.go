@@ -53,7 +53,7 @@ func (s *stream) tickReceiver() {
 
 // setSlots follows the upload and the stream's rate.
 func (s *stream) setSlots() {
-	upload := s.e.config.Uplink.available(s.owner)
+	upload, beside := s.e.config.Uplink.available(s.e.now, s.owner)
 	if s.e.config.Params.UploadLimit == UploadNone {
 		upload = 0
 	}
@@ -62,7 +62,7 @@ func (s *stream) setSlots() {
 	if !s.rates.valid {
 		rate = rateGuess
 	}
-	s.slots.setUpload(s.e, upload, rate)
+	s.slots.setUpload(s.e, upload, beside, rate)
 	s.countUsed()
 	if before == 0 && s.slots.k > 0 {
 		s.tellAll()
@@ -71,7 +71,7 @@ func (s *stream) setSlots() {
 
 // controlSlots gives a child away when the uplink's queue stays long.
 func (s *stream) controlSlots() {
-	queue := float32(s.e.config.Uplink.QueueTime(s.e.now)) / float32(time.Millisecond)
+	queue := float32(s.e.config.Uplink.promisedTime(s.e.now)) / float32(time.Millisecond)
 	if s.slots.feedback(s.e.ms, queue, s.used) || s.used > s.slots.k {
 		s.evictLowest()
 	}

@@ -20,10 +20,10 @@ const (
 	// UplinkRelayed is for video to children that pass it on, and for key
 	// frames to all.
 	UplinkRelayed
-	// UplinkLeaves is for video to children that don't, and for the answers to
-	// pulls.
+	// UplinkLeaves is for video to children that don't.
 	UplinkLeaves
-	// UplinkRest is for video that nobody was promised.
+	// UplinkRest is for what nobody was promised: answers to pulls, and video to
+	// children that get what is left over.
 	UplinkRest
 
 	uplinkClasses = int(UplinkRest) + 1
@@ -103,6 +103,7 @@ type Uplink struct {
 	parked []*port
 	count  int     // packets queued, parked ones included
 	bytes  int     // their bytes on the line
+	rest   int     // of these, what nobody was promised
 	aside  volume  // what of both is parked
 	tokens float64 // bytes that may go now; negative is debt
 	last   reliability.Time
@@ -112,7 +113,28 @@ type Uplink struct {
 	// committed is what all streams have promised to their children, in bytes
 	// a second.
 	committed float64
+	charges   chargeMeter
 	stats     UplinkStats
+}
+
+// chargeMeter measures what is sent beside the queue, in bytes a second over
+// the last few seconds.
+type chargeMeter struct {
+	since reliability.Time
+	bytes int
+	rate  float64
+}
+
+const chargeInterval = 500 * time.Millisecond
+
+func (m *chargeMeter) update(now reliability.Time) {
+	elapsed := now.Sub(m.since)
+	if elapsed < chargeInterval {
+		return
+	}
+	weight := min(elapsed.Seconds()/4, 1)
+	m.rate += weight * (float64(m.bytes)/elapsed.Seconds() - m.rate)
+	m.since, m.bytes = now, 0
 }
 
 // UplinkStats are an uplink's counters.
@@ -204,7 +226,7 @@ func (u *Uplink) Push(now reliability.Time, p Packet) {
 	u.accrue(now)
 	u.queues[p.Class].push(e)
 	u.count++
-	u.bytes += e.size()
+	u.book(&e, 1)
 	e.port.count++
 }
 
@@ -270,17 +292,36 @@ func (u *Uplink) QueueTime(now reliability.Time) time.Duration {
 	return time.Duration(waiting / u.rate * float64(time.Second))
 }
 
+// promisedTime returns how long what was promised to children will need, of
+// what is queued for those that can take it.
+func (u *Uplink) promisedTime(now reliability.Time) time.Duration {
+	u.accrue(now)
+	waiting := max(float64(u.bytes-u.rest-u.aside.bytes), 0) - min(u.tokens, 0)
+	return time.Duration(waiting / u.rate * float64(time.Second))
+}
+
+// book adds an entry to the bytes queued, or takes it away.
+func (u *Uplink) book(e *entry, sign int) {
+	u.bytes += sign * e.size()
+	if e.class == UplinkRest {
+		u.rest += sign * e.size()
+	}
+}
+
 // Charge counts bytes that were sent beside the queue, headers included.
 func (u *Uplink) Charge(now reliability.Time, bytes int) {
 	u.accrue(now)
 	u.stats.ChargedBytes += uint64(bytes)
+	u.charges.bytes += bytes
 	u.tokens = max(u.tokens-float64(bytes), -u.rate*uplinkDebt.Seconds())
 }
 
 // available returns how much of the rate is left for a stream, of what the
-// others have not promised to their children.
-func (u *Uplink) available(own *uplinkOwner) float64 {
-	return u.rate - (u.committed - own.committed)
+// others have not promised to their children, and how much of that is spent
+// beside the queue.
+func (u *Uplink) available(now reliability.Time, own *uplinkOwner) (upload, beside float64) {
+	u.charges.update(now)
+	return u.rate - (u.committed - own.committed), u.charges.rate
 }
 
 // commit states what a stream has promised to its children, in bytes a second.
@@ -336,7 +377,7 @@ func (u *Uplink) accrue(now reliability.Time) {
 func (u *Uplink) emit(e entry) Packet {
 	size := e.size()
 	u.count--
-	u.bytes -= size
+	u.book(&e, -1)
 	u.tokens -= float64(size)
 	u.stats.Packets[e.class]++
 	u.stats.Bytes[e.class] += uint64(size)
@@ -367,7 +408,7 @@ func (o *uplinkOwner) count(e *entry) {
 // forget takes an entry that will not be sent out of the books.
 func (u *Uplink) forget(e *entry, why DropReason) {
 	u.count--
-	u.bytes -= e.size()
+	u.book(e, -1)
 	e.port.count--
 	e.owner.drops.add(e.media, why)
 	switch why {
