@@ -74,7 +74,7 @@ func TestSwarmWithChurn(t *testing.T) {
 		s.churn()
 	}
 	s.runFor(6 * time.Second)
-	s.check(12*time.Second, 22*time.Second, 0.995, 1.25)
+	s.check(12*time.Second, 22*time.Second, 0.995, 1.4)
 }
 
 // churn takes a member away and puts another in.
