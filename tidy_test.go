@@ -117,7 +117,7 @@ var importLaw = map[string]rule{
 	"internal/nettest":         {edge, []string{"internal/lab", "rtmfp/vnet"}},
 	"internal/hlscheck":        {edge, nil},
 	"internal/load":            {edge, nil},
-	"internal/load/rtmfpbench": {edge, nil},
+	"internal/load/rtmfpbench": {edge, []string{"internal/load", "rtmfp", "rtmfp/...", "reliability"}},
 	// A module of its own, so that the product needs none of what it is
 	// compared with.
 	"internal/load/quicbench": {edge, nil},
@@ -128,7 +128,7 @@ var importLaw = map[string]rule{
 var importedOnlyBy = map[string][]string{
 	"config":          {"cmd/ringcast", "internal/e2e"},
 	"multicast/swarm": {"cmd/ringcast"},
-	"rtmfp/udp":       {"cmd/ringcast", "multicast/node", "config"},
+	"rtmfp/udp":       {"cmd/ringcast", "multicast/node", "config", "internal/load/rtmfpbench"},
 }
 
 // Imports and calls that a pure package must not have.

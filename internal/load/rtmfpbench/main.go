@@ -53,9 +53,17 @@ func main() {
 	rounds := flag.Int("rounds", 7, "measurements of each")
 	window := flag.Duration("time", 2*time.Second, "length of a measurement")
 	sizes := flag.String("sizes", "16384,1000", "`bytes` in a message, comma-separated")
+	sessions := flag.Int("idle", 0, "measure this many idle sessions instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *sessions > 0 {
+		if err := idle(ctx, os.Stdout, *program, *sessions, 30*time.Second); err != nil {
+			fmt.Fprintln(os.Stderr, "rtmfpbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var all []contestant
 	for _, p := range []struct {
 		profile, name string
