@@ -13,9 +13,13 @@ func (e *Endpoint) Redirect(now Instant, h Hello, to []wire.Address) {
 		to = to[:wire.MaxRedirects]
 	}
 	if h.Size > 0 {
-		// A short question gets no long list.
+		// The answer to one of our own kind, whose questions are padded, is
+		// never larger than the question, and nobody else gets more than they.
 		const rest = 48 // all else in the answer, with a tag of 16 bytes
-		room := int(growthMax*float64(h.Size)) - rest
+		room := min(h.Size, minHello) - rest
+		if h.Size < minHello {
+			room = min(int(growthMax*float64(h.Size)), minHello) - rest
+		}
 		for i, a := range to {
 			if room -= a.Len(); room < 0 {
 				to = to[:i]

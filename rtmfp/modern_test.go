@@ -345,3 +345,26 @@ func TestModernKeysAreReplaced(t *testing.T) {
 		t.Errorf("the session is %v", s.State())
 	}
 }
+
+// Nor is a redirect to many addresses.
+func TestRedirectsAreNotLarger(t *testing.T) {
+	for _, size := range []int{324, 84} {
+		st := newStage(t, nil)
+		var many []wire.Address
+		for i := range 64 {
+			many = append(many, wire.Address{AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 1000)})
+		}
+		st.do(func() {
+			st.Redirect(st.now, rtmfp.Hello{Tag: make([]byte, 16), Size: size, From: wire.Address{AddrPort: farAddr}}, many)
+		})
+		if len(st.raw) != 1 {
+			t.Fatalf("%d redirects for a hello of %d bytes", len(st.raw), size)
+		}
+		if got := len(st.raw[0]); got > max(324, size) {
+			t.Errorf("a redirect of %d bytes for a hello of %d", got, size)
+		}
+		if r, err := wire.ParseRedirect(st.chunks(wire.TypeRedirect)[0].Payload); err != nil || len(r.Destinations) < 30 {
+			t.Errorf("%d destinations, %v", len(r.Destinations), err)
+		}
+	}
+}
