@@ -58,8 +58,8 @@ var importLaw = map[string]rule{
 		"rtmfp/vlu", "rtmfp/netconnection", "multicast/wire", "multicast/ipm",
 	}},
 	"multicast/node": {edge, []string{
-		"multicast", "overlay", "overlay/groupspec", "overlay/introducer", "packager", "reliability", "rtmfp", "rtmfp/wire",
-		"rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp",
+		"multicast", "overlay", "overlay/groupspec", "overlay/introducer", "packager", "reliability", "reliability/timer", "rtmfp",
+		"rtmfp/wire", "rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp",
 	}},
 
 	"multicast/swarm": {pure, []string{

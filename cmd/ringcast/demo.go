@@ -58,7 +58,7 @@ func (n *network) addDemoPeers(ctx context.Context, stream string) error {
 	own := [32]byte(n.node.PeerID())
 	at := []peernode.Introducer{{Addr: n.node.LocalAddrs()[0].String(), Fingerprint: &own}}
 	for i := range n.options.demoPeers {
-		p, err := viewerProfile()
+		p, err := viewerProfile(false)
 		if err != nil {
 			return err
 		}
@@ -88,10 +88,10 @@ func (n *network) addDemoPeers(ctx context.Context, stream string) error {
 }
 
 // viewerProfile makes the identity of a viewer's node, a new one each time.
-func viewerProfile() (rtmfp.Profile, error) {
+func viewerProfile(server bool) (rtmfp.Profile, error) {
 	secrets, err := profile.NewSecrets(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	return profile.NewNode(secrets, profile.NodeOptions{HardwareAES: profile.HardwareAES()})
+	return profile.NewNode(secrets, profile.NodeOptions{Server: server, HardwareAES: profile.HardwareAES()})
 }

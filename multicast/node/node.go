@@ -40,6 +40,8 @@ type Config struct {
 	// Public are addresses by which others reach this node, beside those that
 	// it finds out by itself.
 	Public []netip.AddrPort
+	// Faults, if not nil, make the network worse than it is, for measurements.
+	Faults *Faults
 	// Tracer, if not nil, is told of every packet.
 	Tracer rtmfp.Tracer
 	// Logger gets what an operator may act on. nil discards it.
@@ -124,7 +126,11 @@ func Listen(c Config) (*Node, error) {
 		n.driver.Close()
 		return nil, err
 	}
-	n.driver.Attach(n.core, n.react)
+	if c.Faults != nil {
+		n.driver.Attach(newFaulty(n.core, *c.Faults), n.react)
+	} else {
+		n.driver.Attach(n.core, n.react)
+	}
 	return n, nil
 }
 
