@@ -17,6 +17,7 @@ type tcpReader struct {
 	conn     *conn
 	session  *gortsplib.ServerSession
 	channels [8]byte // the reader's channel for each track
+	want     wanted  // the tracks that it has set up
 	plain    bool    // the channels are those that units are built for
 	limit    int
 
@@ -53,6 +54,9 @@ func (r *tcpReader) put(units ...*unit) {
 }
 
 func (r *tcpReader) queueUnit(u *unit) {
+	if !r.want[u.lane.index] {
+		return
+	}
 	if r.bytes > r.limit {
 		r.dropped += uint64(len(r.queue))
 		r.queue, r.bytes, r.skipping = nil, 0, true

@@ -35,7 +35,7 @@ type stream struct {
 	// unicast is never written to by the library; multicast is.
 	unicast, multicast *gortsplib.ServerStream
 	tcp                map[*gortsplib.ServerSession]*tcpReader
-	udp                map[*gortsplib.ServerSession]struct{}
+	udp                map[*gortsplib.ServerSession]wanted
 	groups             map[*gortsplib.ServerSession]struct{}
 
 	held      []*unit // audio that waits to share a write
@@ -55,7 +55,7 @@ type stream struct {
 func newStream(s *Server, path string) *stream {
 	return &stream{
 		server: s, path: path, tcp: make(map[*gortsplib.ServerSession]*tcpReader),
-		udp: make(map[*gortsplib.ServerSession]struct{}), groups: make(map[*gortsplib.ServerSession]struct{}),
+		udp: make(map[*gortsplib.ServerSession]wanted), groups: make(map[*gortsplib.ServerSession]struct{}),
 	}
 }
 
@@ -222,8 +222,10 @@ func (st *stream) writeUDP(u *unit) {
 		return
 	}
 	for _, p := range u.packets {
-		for session := range st.udp {
-			_ = session.WritePacketRTP(u.lane.media, p)
+		for session, want := range st.udp {
+			if want[u.lane.index] {
+				_ = session.WritePacketRTP(u.lane.media, p)
+			}
 		}
 		if len(st.groups) > 0 {
 			// The multicast stream has SSRCs of its own.
@@ -283,8 +285,10 @@ func (st *stream) report() {
 				}
 			}
 		}
-		for session := range st.udp {
-			_ = session.WritePacketRTCP(l.media, sr)
+		for session, want := range st.udp {
+			if want[l.index] {
+				_ = session.WritePacketRTCP(l.media, sr)
+			}
 		}
 		if len(st.groups) > 0 {
 			own := *sr
@@ -318,23 +322,15 @@ func (st *stream) play(session *gortsplib.ServerSession, c *conn, transport gort
 		st.groups[session] = struct{}{}
 		return true
 	}
-	wall := st.wallOf(st.lastPTS)
-	cache := slices.Clone(st.cache)
+	want := st.wantedBy(session)
 	if transport == gortsplib.TransportUDP {
-		for _, l := range st.lanes {
-			_ = session.WritePacketRTCP(l.media, l.report(st.lastPTS, wall))
-		}
-		if st.cacheSize <= udpBurst {
-			for _, u := range cache {
-				for _, p := range u.packets {
-					_ = session.WritePacketRTP(u.lane.media, p)
-				}
-			}
-		}
-		st.udp[session] = struct{}{}
+		st.playUDP(session, want)
 		return true
 	}
+	wall := st.wallOf(st.lastPTS)
+	cache := slices.Clone(st.cache)
 	r := newTCPReader(c, session, channels, st.server.config.MaxQueueBytes)
+	r.want = want
 	for _, l := range st.lanes {
 		if u := reportUnit(l, l.report(st.lastPTS, wall)); u != nil {
 			r.put(u)
@@ -348,6 +344,38 @@ func (st *stream) play(session *gortsplib.ServerSession, c *conn, transport gort
 	// Media may only follow the answer to PLAY.
 	c.afterNextWrite(func() { st.server.readers.Go(r.run) })
 	return true
+}
+
+// wanted says by place in the stream which tracks a session has set up.
+type wanted [8]bool
+
+func (st *stream) wantedBy(session *gortsplib.ServerSession) (w wanted) {
+	for _, m := range session.SetuppedMedias() {
+		for _, l := range st.lanes {
+			w[l.index] = w[l.index] || l.media == m
+		}
+	}
+	return w
+}
+
+// playUDP sends a session over UDP reports and what is cached.
+func (st *stream) playUDP(session *gortsplib.ServerSession, want wanted) {
+	wall := st.wallOf(st.lastPTS)
+	for _, l := range st.lanes {
+		if want[l.index] {
+			_ = session.WritePacketRTCP(l.media, l.report(st.lastPTS, wall))
+		}
+	}
+	if st.cacheSize <= udpBurst {
+		for _, u := range st.cache {
+			for _, p := range u.packets {
+				if want[u.lane.index] {
+					_ = session.WritePacketRTP(u.lane.media, p)
+				}
+			}
+		}
+	}
+	st.udp[session] = want
 }
 
 // leave forgets a session.
