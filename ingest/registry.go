@@ -88,6 +88,9 @@ type Registry struct {
 	output Output
 	log    *slog.Logger
 	start  time.Time
+	// wall reads the host's clock in Unix milliseconds: once for a stream.
+	// All else counts on the monotonic clock.
+	wall func() int64
 
 	mu      sync.Mutex
 	config  Config
@@ -97,7 +100,7 @@ type Registry struct {
 
 // NewRegistry returns a registry that writes to output.
 func NewRegistry(config Config, output Output, log *slog.Logger) *Registry {
-	return &Registry{output: output, log: log, start: time.Now(), config: config, streams: make(map[string]*stream)}
+	return &Registry{output: output, log: log, start: time.Now(), wall: func() int64 { return time.Now().UnixMilli() }, config: config, streams: make(map[string]*stream)}
 }
 
 // SetKeys replaces the publish keys and the account. Publishers that are

@@ -17,14 +17,24 @@ type output struct {
 	mu       sync.Mutex
 	messages map[string]int
 	ended    map[string]int
+	// catalogs are those of all streams, times when they came.
+	catalogs []packager.Catalog
+	times    []time.Time
 }
 
 func newOutput() *output { return &output{messages: make(map[string]int), ended: make(map[string]int)} }
 
-func (o *output) WriteMessage(stream string, _ packager.Message) {
+func (o *output) WriteMessage(stream string, m packager.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.messages[stream]++
+	u := packager.NewUnpackager()
+	if m.Type != packager.MessageData || u.Handle(m) != nil {
+		return
+	}
+	if ev, ok := u.Poll(); ok && ev.Kind == packager.EventCatalog {
+		o.catalogs, o.times = append(o.catalogs, ev.Catalog), append(o.times, time.Now())
+	}
 }
 
 func (o *output) EndStream(stream string) {
@@ -269,6 +279,43 @@ func TestSupervise(t *testing.T) {
 				t.Errorf("pause %d is %v, want %v within a half", i, pause, wait)
 			}
 			wait = min(2*wait, longestTry)
+		}
+	})
+}
+
+// The host sets its clock by an hour, forth and back, in mid-stream, and the
+// publisher reconnects in between: the dates of the stream go on with the time
+// that passes, and so do its media times and its segments.
+func TestHostSetsItsClock(t *testing.T) {
+	inBubble(t, func(*Config) {}, func(t *testing.T, r *Registry, o *output) {
+		host := time.Duration(0)
+		r.wall = func() int64 { return time.Now().Add(host).UnixMilli() }
+		var source time.Duration
+		p := publish(t, r, "live/a", "")
+		for _, step := range []time.Duration{time.Hour, -time.Hour, 24 * time.Hour} {
+			send(t, p, source, 10*time.Second)
+			source += 10 * time.Second
+			host += step
+			send(t, p, source, 10*time.Second)
+			p.Close(errors.New("connection reset"))
+			time.Sleep(3 * time.Second)
+			source = 0 // the encoder starts over
+			p = publish(t, r, "live/a", "")
+			if s := stateOf(r, "live/a"); s == StateEnded {
+				t.Fatal("the stream has ended")
+			}
+		}
+		for i := 1; i < len(o.catalogs); i++ {
+			before, c := o.catalogs[i-1], o.catalogs[i]
+			passed := o.times[i].Sub(o.times[i-1])
+			media := c.Segment.Start - before.Segment.Start
+			date := media + time.Duration(c.Wall-before.Wall)*time.Millisecond
+			if d := date - passed; d.Abs() > 100*time.Millisecond || media <= 0 || c.Segment.Number != before.Segment.Number+1 {
+				t.Errorf("segment %d begins %v after the one before it, by its date %v; %v have passed", c.Segment.Number, media, date, passed)
+			}
+		}
+		if len(o.catalogs) < 25 {
+			t.Errorf("only %d segments", len(o.catalogs))
 		}
 	})
 }

@@ -81,7 +81,7 @@ func (st *stream) attach(req PublishRequest, proven bool) (*Publication, error) 
 		old.finish(ErrTakenOver)
 	}
 	if st.packager == nil {
-		st.params.Wall = now.UnixMilli()
+		st.params.Wall = st.registry.wall()
 		st.packager = packager.NewPackager(st.params)
 	} else {
 		st.packager.Restart()

@@ -47,7 +47,7 @@ type Packager struct {
 	active, next []Track
 	pending      bool
 	early        []Sample // audio before the first key frame
-	wall         int64    // Unix milliseconds at media time 0
+	wall         wallClock
 	// audio places audio units as every node does, for the catalogue's mark;
 	// unit is the length of a unit in samples, 0 if units differ.
 	audio AudioClock
@@ -119,13 +119,17 @@ func (p *Packager) Pack(dst []Message, now reliability.Time, s Sample) []Message
 		return dst
 	}
 	if !started {
-		p.wall = p.params.Wall - s.PTS.Milliseconds()
+		p.wall.begin(now, p.params.Wall, s.PTS)
+	}
+	// Key frames alone: others may come at other distances from their time.
+	if _, video := trackOf(p.Tracks(), TrackVideo); s.Key && (s.Track == TrackVideo || s.Track == TrackAudio && !video) {
+		p.wall.note(now, s.PTS)
 	}
 	if p.pending && p.switchesAt(s) {
 		p.switchTracks()
 	}
 	if cut, ok := p.cutter.Next(s); ok {
-		dst = p.appendHead(dst, cut, s)
+		dst = p.appendHead(dst, now, cut, s)
 		dst = p.release(dst, now)
 	}
 	return p.appendSample(dst, s)
@@ -231,14 +235,14 @@ func trackOf(tracks []Track, id TrackID) (Track, bool) {
 }
 
 // appendHead appends what comes before the first sample of a segment.
-func (p *Packager) appendHead(dst []Message, cut Cut, s Sample) []Message {
+func (p *Packager) appendHead(dst []Message, now reliability.Time, cut Cut, s Sample) []Message {
 	timestamp := wireTime(s.DTS)
 	if !p.params.NoCatalog {
 		picture, video := trackOf(p.active, TrackVideo)
 		_, audio := trackOf(p.active, TrackAudio)
 		mark, marked := p.audio.Last()
 		body := AppendCatalog(make([]byte, 0, 256), Catalog{
-			Epoch: p.params.Epoch, MediaTime: s.DTS, Wall: p.wall, Segment: cut, Segmentation: p.params.Segmentation,
+			Epoch: p.params.Epoch, MediaTime: s.DTS, Wall: p.wall.at(now), Segment: cut, Segmentation: p.params.Segmentation,
 			Video: video, Audio: audio, Frame: p.frame.frame, FrameRate: picture.FrameRate,
 			AudioMark: mark, HasAudioMark: marked && audio,
 		})
