@@ -74,12 +74,12 @@ func (r *Ring) turnAway(now reliability.Time, p *pending, reason owire.RefuseRea
 	p.state, p.deadline, p.connectAt = pendingRefused, now.Add(refusedLimit), reliability.Never
 	r.wakeBy(p.deadline)
 	pos := p.id.Address().Top()
-	if p.caps&r.caps&CapOverlay != 0 {
+	if uint64(p.caps)&r.caps&CapOverlay != 0 {
 		hints := r.compose(now, pos, &p.id, formHints)
 		r.send(p.id, FlowOverlay, owire.AppendRefuse(nil, owire.Refuse{Reason: reason, Others: hints}))
 		return
 	}
-	r.sendReport(now, p.id, pos, p.session, formShort)
+	r.sendReport(now, p.id, pos, &p.session, formShort)
 	r.send(p.id, FlowMember, msgDisconnect)
 }
 
@@ -124,7 +124,7 @@ func (r *Ring) refused(now reliability.Time, p *pending) {
 // handleDisconnect takes a neighbor's request to leave. It is granted unless
 // the link fills a slot here.
 func (r *Ring) handleDisconnect(now reliability.Time, l *link) {
-	if l.keepUntil > now || l.is(linkWanted) {
+	if l.keepUntil.time() > now || l.is(linkWanted) {
 		return
 	}
 	r.stats.DisconnectsGranted++
@@ -145,7 +145,7 @@ func (r *Ring) askSurplus(now reliability.Time) {
 	for range min(over, surplusBatch) {
 		var youngest *link
 		for _, l := range r.links {
-			if l.is(linkWanted) || l.keepUntil > now || now.Sub(l.since) < surplusAge || l.askedAt != 0 && now.Sub(l.askedAt) < askAgain {
+			if l.is(linkWanted) || l.keepUntil.time() > now || l.since.age(now) < surplusAge || l.askedAt != 0 && l.askedAt.age(now) < askAgain {
 				continue
 			}
 			if youngest == nil || l.since > youngest.since {
@@ -155,7 +155,7 @@ func (r *Ring) askSurplus(now reliability.Time) {
 		if youngest == nil {
 			return
 		}
-		youngest.askedAt = now
+		youngest.askedAt = coarseOf(now)
 		r.stats.DisconnectsAsked++
 		r.send(r.id(youngest), FlowMember, msgDisconnect)
 	}
@@ -169,7 +169,7 @@ func (r *Ring) dropOverCap(now reliability.Time) {
 	}
 	var youngest *link
 	for _, l := range r.links {
-		if !l.session.initiator && !l.is(linkWanted) && l.side == 0 && l.keepUntil <= now && (youngest == nil || l.since > youngest.since) {
+		if !l.session.initiator && !l.is(linkWanted) && l.side == 0 && l.keepUntil.time() <= now && (youngest == nil || l.since > youngest.since) {
 			youngest = l
 		}
 	}

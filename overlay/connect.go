@@ -28,11 +28,11 @@ const (
 // pending is an open session with a peer that is not linked.
 type pending struct {
 	id       PeerID
-	session  *session
+	session  session
 	circuit  uint64
 	state    pendingState
 	bad      uint8 // wrong proofs
-	caps     uint64
+	caps     uint32
 	deadline reliability.Time
 	// connectAt is when to speak first although the peer opened the session.
 	connectAt reliability.Time
@@ -69,7 +69,7 @@ func (r *Ring) HandleSession(now reliability.Time, s SessionInfo) {
 		r.unlink(now, l, causeReplaced)
 	}
 	r.forgetPending(r.pendingOf(&s.Peer))
-	p := &pending{id: s.Peer, deadline: now.Add(idleLimit), connectAt: reliability.Never, session: &session{
+	p := &pending{id: s.Peer, deadline: now.Add(idleLimit), connectAt: reliability.Never, session: session{
 		far: s.Far, initiator: s.Initiator, relayed: s.Relayed,
 		proofOut: owire.Proof(r.key, s.FarNonce), proofIn: owire.Proof(r.key, s.NearNonce),
 	}}
@@ -276,7 +276,7 @@ func (r *Ring) handleConnect(now reliability.Time, p *pending, b []byte) {
 		r.distrust(now, p)
 		return
 	}
-	p.caps = c.Caps
+	p.caps = uint32(c.Caps)
 	if r.require && c.Caps&CapOverlay == 0 {
 		if d := r.dialTo(&p.id); d != nil {
 			r.dialFailed(now, d, DialRefused)
@@ -292,8 +292,8 @@ func (r *Ring) handleConnect(now reliability.Time, p *pending, b []byte) {
 	e := r.heard.at(place)
 	e.set(entryVerified, true)
 	e.set(entryGone, false)
-	e.lastHeard = now
-	r.noteFar(e, p.session)
+	e.lastHeard = coarseOf(now)
+	r.noteFar(e, &p.session)
 	if p.state == pendingIdle {
 		if reason, full := r.refusal(p, e); full && r.dialTo(&p.id) == nil {
 			r.turnAway(now, p, reason)
@@ -332,21 +332,21 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	r.forgetPending(p)
 	e := r.heard.at(place)
 	l := &link{
-		pos: e.pos, addr: e.id.Address(), place: place, session: p.session, caps: p.caps, circuit: p.circuit,
-		since: now, lastRecv: now, probeAt: now.Add(r.p.ProbeLink),
-		requests: budget{requestBurst, now}, reports: budget{reportBurst, now},
+		pos: e.pos, place: place, session: p.session, caps: p.caps, circuit: p.circuit,
+		since: coarseOf(now), lastRecv: now, probeAt: now.Add(r.p.ProbeLink),
+		requests: budget{requestBurst, coarseOf(now)}, reports: budget{reportBurst, coarseOf(now)},
 	}
 	l.set(linkSaidNear, r.ready && r.nearest)
 	e.link = l
 	if e.fails > 0 {
 		r.hopeUntil = now.Add(hopeTime) // others may have come back as well
 	}
-	e.lastHeard, e.failAt, e.fails = now, 0, 0
+	e.lastHeard, e.failAt, e.fails = coarseOf(now), 0, 0
 	e.set(entryVerified, true)
 	e.set(entryGone|entryDialing, false)
 	e.set(entryUnreachable, l.circuit != 0)
 	if e.is(entryWanted) {
-		l.keepUntil = now.Add(addedNeighborKeep)
+		l.keepUntil = coarseOf(now.Add(addedNeighborKeep))
 		e.set(entryWanted, false)
 	}
 	r.credit(e.informer, true)
@@ -386,7 +386,7 @@ func (r *Ring) unlink(now reliability.Time, l *link, cause endCause) {
 	e := r.heard.at(l.place)
 	id := e.id
 	e.link = nil
-	e.lastHeard = max(e.lastHeard, l.lastRecv)
+	e.lastHeard = max(e.lastHeard, coarseOf(l.lastRecv))
 	r.pause(now, e, cause)
 	i := slices.Index(r.links, l)
 	r.links = slices.Delete(r.links, i, i+1)
@@ -413,16 +413,16 @@ func (r *Ring) pause(now reliability.Time, e *entry, cause endCause) {
 	switch cause {
 	case causeDead:
 		e.fails++
-		e.failAt = now
-		e.nextRing, e.nextOther = now.Add(firstBackoff), now.Add(firstBackoff)
+		e.failAt = coarseOf(now)
+		e.pauseFor(now, firstBackoff, firstBackoff)
 	case causeLeft:
 		e.set(entryGone, true)
-		e.failAt = now
-		e.nextRing, e.nextOther = now.Add(leavePause), now.Add(partedPause)
+		e.failAt = coarseOf(now)
+		e.pauseFor(now, leavePause, partedPause)
 	case causeCircuit:
-		e.nextRing = now
+		e.nextRing = coarseOf(now)
 	case causePolite, causeRefused:
-		e.nextRing, e.nextOther = now.Add(leavePause), now.Add(r.jitter(partedPause))
+		e.pauseFor(now, leavePause, r.jitter(partedPause))
 	}
 }
 

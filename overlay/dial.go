@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -32,8 +33,9 @@ type dial struct {
 	deadline reliability.Time
 	// relayAt is when to try a relay as well.
 	relayAt reliability.Time
-	// tried are the places of the relays that were tried, relays how many.
-	tried  [relayTries]uint64
+	// tried are the places of the relays that were tried, plus one, relays how
+	// many.
+	tried  [relayTries]uint16
 	relays uint8
 }
 
@@ -63,6 +65,7 @@ const (
 	// neighbors, since much depends on those, and late for other slots.
 	unreachableFirst = 3 * time.Second
 	unreachableAgain = 10 * time.Second
+	unreachableSoon  = time.Second // while the relays between change
 	unreachableOther = 300 * time.Second
 	// relayPatience is how long a ring candidate may be silent before a relay is
 	// tried beside the direct way.
@@ -79,12 +82,12 @@ const (
 
 // ringDialable reports whether an entry may be dialed as a ring neighbor.
 func (r *Ring) ringDialable(now reliability.Time, e *entry) bool {
-	return e.link == nil && !e.is(entryDialing|entryGone) && e.nextRing <= now && now.Sub(e.lastHeard) < r.p.HeardAge
+	return e.link == nil && !e.is(entryDialing|entryGone) && e.nextRing.time() <= now && e.lastHeard.age(now) < r.p.HeardAge
 }
 
 // dialable reports whether it may be dialed for any other slot.
 func (r *Ring) dialable(now reliability.Time, e *entry) bool {
-	return e.nextOther <= now && r.ringDialable(now, e)
+	return e.nextOther.time() <= now && r.ringDialable(now, e)
 }
 
 // takeToken takes leave to dial for an optional slot.
@@ -180,6 +183,9 @@ func (r *Ring) endDial(id *PeerID) {
 			}
 		}
 		r.dials = slices.Delete(r.dials, i, i+1)
+		if len(r.dials) == 0 && cap(r.dials) > 4 {
+			r.dials = nil
+		}
 		return
 	}
 }
@@ -231,7 +237,7 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 	e := r.heard.at(place)
 	e.set(entryWanted, false)
 	r.stats.DialsFailed++
-	if reason == DialUnreachable && now.Sub(e.lastHeard) >= freshNews {
+	if reason == DialUnreachable && e.lastHeard.age(now) >= freshNews {
 		reason = DialTimeout
 	}
 	if reason == DialTimeout && r.isListed(e.pos) {
@@ -241,18 +247,20 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 	case DialUnreachable:
 		r.stats.Unreachable++
 		wait := unreachableFirst
-		if e.is(entryUnreachable) && now >= r.massUntil {
+		switch {
+		case now < r.massUntil:
+			wait = unreachableSoon
+		case e.is(entryUnreachable) && !r.isListed(e.pos):
 			wait = unreachableAgain
 		}
 		e.set(entryUnreachable, true)
-		e.nextRing, e.nextOther = now.Add(wait), now.Add(unreachableOther)
+		e.pauseFor(now, wait, unreachableOther)
 	case DialGone:
 		r.pause(now, e, causeLeft)
-		e.nextRing = now.Add(firstBackoff)
+		e.nextRing = coarseOf(now.Add(firstBackoff))
 		r.credit(e.informer, false)
 	case DialRefused:
-		e.nextRing = now.Add(r.jitter(unreachableAgain))
-		e.nextOther = now.Add(r.jitter(partedPause))
+		e.pauseFor(now, r.jitter(unreachableAgain), r.jitter(partedPause))
 	default:
 		r.credit(e.informer, false)
 		backoff := firstBackoff
@@ -263,8 +271,8 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 			backoff = min(backoff*3, maxBackoff)
 		}
 		e.fails = min(e.fails+1, 8)
-		e.failAt = now
-		e.nextRing, e.nextOther = now.Add(backoff), now.Add(backoff)
+		e.failAt = coarseOf(now)
+		e.pauseFor(now, backoff, backoff)
 	}
 	r.recomputeSoon(now)
 }
@@ -300,11 +308,11 @@ func (r *Ring) isOwnServer(a netip.AddrPort) bool {
 	return slices.ContainsFunc(r.own, func(o wire.Address) bool { return o.Origin == wire.OriginRelay && o.AddrPort == a })
 }
 
-// dialedAddr remembers that an address was dialed.
+// dialedAddr remembers that an address was dialed, by short names of it, its
+// host and the member. Where two share such a name, one more waits.
 type dialedAddr struct {
-	addr netip.AddrPort
-	id   uint32
-	at   reliability.Time
+	addr, host, id uint32
+	at             coarse
 }
 
 const (
@@ -321,24 +329,36 @@ func (r *Ring) mayDial(now reliability.Time, addr netip.AddrPort, e *entry) bool
 	if !addr.IsValid() || addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
 		return false
 	}
-	r.dialed = slices.DeleteFunc(r.dialed, func(d dialedAddr) bool { return now.Sub(d.at) >= dialedMemory })
-	key, host := keyOfID(&e.id), 0
-	public := isPublic(addr.Addr())
+	r.dialed = slices.DeleteFunc(r.dialed, func(d dialedAddr) bool { return d.at.age(now) >= dialedMemory })
+	made := dialedAddr{host: hashHost(addr.Addr()), id: keyOfID(&e.id), at: coarseOf(now)}
+	made.addr = made.host*0x9e3779b1 + uint32(addr.Port())
+	same := 0
 	for i := range r.dialed {
 		d := &r.dialed[i]
-		if d.addr == addr {
+		if d.addr == made.addr {
 			// Its own pauses hold for a member that was there before.
-			return d.id == key && (e.is(entryVerified) || len(r.links) == 0)
+			return d.id == made.id && (e.is(entryVerified) || len(r.links) == 0)
 		}
-		if public && d.addr.Addr() == addr.Addr() {
-			host++
+		if d.host == made.host && isPublic(addr.Addr()) {
+			same++
 		}
 	}
-	if host >= dialedPerHost && !e.is(entryVerified) || len(r.dialed) >= maxDialed {
+	if same >= dialedPerHost && !e.is(entryVerified) || len(r.dialed) >= maxDialed {
 		return false
 	}
-	r.dialed = append(r.dialed, dialedAddr{addr, key, now})
+	r.dialed = append(r.dialed, made)
 	return true
+}
+
+// hashHost is a short name for a host. It takes all bits of the address, in a
+// way that no two IPv4 addresses share one.
+func hashHost(a netip.Addr) uint32 {
+	b := a.Unmap().As16()
+	h := uint32(0)
+	for i := 0; i < len(b); i += 4 {
+		h = h*0x85ebca6b ^ binary.BigEndian.Uint32(b[i:])
+	}
+	return h
 }
 
 // AddNeighbor dials a member at once and keeps the link for a minute, whether
@@ -350,7 +370,7 @@ func (r *Ring) AddNeighbor(now reliability.Time, id PeerID) {
 	}
 	e := r.heard.at(place)
 	if e.link != nil {
-		e.link.keepUntil = now.Add(addedNeighborKeep)
+		e.link.keepUntil = coarseOf(now.Add(addedNeighborKeep))
 		return
 	}
 	e.set(entryWanted, true)
@@ -373,7 +393,7 @@ func (r *Ring) hint(now reliability.Time, id PeerID) int {
 	}
 	e := r.heard.at(place)
 	if e.link == nil {
-		e.lastHeard = now
+		e.lastHeard = coarseOf(now)
 		e.set(entryGone, false)
 	}
 	r.recomputeSoon(now)
@@ -397,7 +417,7 @@ func (r *Ring) HandleLANMember(now reliability.Time, id PeerID, addrs []wire.Add
 	}
 	e := r.heard.at(place)
 	r.learnAddrs(e, addrs)
-	if e.link == nil && len(r.links) < r.degree() && !e.is(entryDialing) && e.nextRing <= now && r.takeToken(now) {
+	if e.link == nil && len(r.links) < r.degree() && !e.is(entryDialing) && e.nextRing.time() <= now && r.takeToken(now) {
 		r.startDial(now, place, dialOther)
 	}
 }
@@ -410,7 +430,7 @@ func (r *Ring) dialFromMemory(now reliability.Time) {
 	chosen := noEntry
 	for _, place := range r.heard.order {
 		e := r.heard.at(int(place))
-		if e.link != nil || e.is(entryDialing|entryGone) || !e.is(entryVerified) || e.fails == 0 && now.Sub(e.lastHeard) < r.p.HeardAge {
+		if e.link != nil || e.is(entryDialing|entryGone) || !e.is(entryVerified) || e.fails == 0 && e.lastHeard.age(now) < r.p.HeardAge {
 			continue
 		}
 		n++

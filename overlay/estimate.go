@@ -23,7 +23,7 @@ func (r *Ring) estimate() float64 {
 	arcs = append(arcs, float64(r.up[last].pos-r.down[last].pos))
 	for _, l := range r.links {
 		if l.arc != 0 && l.usable() {
-			arcs = append(arcs, float64(l.arc))
+			arcs = append(arcs, float64(l.arc)*(1<<32))
 		}
 	}
 	r.scratch.arcs = arcs
@@ -71,8 +71,8 @@ func (r *Ring) updateCoverage() {
 		half := Fraction(1)
 		from, to = self.Add(half), self.Add(half)
 		if up, down := r.owner(1), r.owner(-1); up != nil {
-			to = midpoint(self, up.addr)
-			from = midpoint(down.addr, self)
+			to = midpoint(self, r.id(up).Address())
+			from = midpoint(r.id(down).Address(), self)
 		}
 	}
 	if from == r.coverageFrom && to == r.coverageTo {

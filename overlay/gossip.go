@@ -71,7 +71,7 @@ func (r *Ring) partner(now reliability.Time) *link {
 	default:
 		chosen = r.links[r.rand.IntN(len(r.links))]
 	}
-	if !chosen.usable() || chosen.is(linkStarted) && now.Sub(chosen.sentReport) < exchangeLimit {
+	if !chosen.usable() || chosen.is(linkStarted) && chosen.sentReport.age(now) < exchangeLimit {
 		return nil // not this time
 	}
 	return chosen
@@ -131,7 +131,7 @@ func (r *Ring) checkReady(now reliability.Time) {
 			if e.link != nil && e.link.usable() {
 				break
 			}
-			if e.fails == 0 && !e.is(entryGone|entryUnreachable) && now.Sub(e.lastHeard) < r.p.HeardAge {
+			if e.fails == 0 && !e.is(entryGone|entryUnreachable) && e.lastHeard.age(now) < r.p.HeardAge {
 				return
 			}
 		}

@@ -52,13 +52,13 @@ type entry struct {
 	link  *link // nil unless linked
 	// lastHeard is when somebody had a verified exchange with it, at least as
 	// far as is known.
-	lastHeard reliability.Time
+	lastHeard coarse
 	// failAt is when it was last found dead or gone. News older than that don't
 	// revive it.
-	failAt reliability.Time
+	failAt coarse
 	// nextRing and nextOther are when it may be dialed again as a ring neighbor
 	// and for any other place.
-	nextRing, nextOther reliability.Time
+	nextRing, nextOther coarse
 	rtt                 uint32 // µs, 0 = never measured
 	prefix              uint32 // of its public address, 0 = none known
 	informer            uint32 // who told of it, 0 = nobody in particular
@@ -74,6 +74,12 @@ func (e *entry) set(f entryFlags, on bool) {
 	} else {
 		e.flags &^= f
 	}
+}
+
+// pauseFor says how long the member is not dialed: as a ring neighbor, and for
+// any other place.
+func (e *entry) pauseFor(now reliability.Time, ring, other time.Duration) {
+	e.nextRing, e.nextOther = coarseOf(now.Add(ring)), coarseOf(now.Add(other))
 }
 
 // noEntry stands for no place in the list.
@@ -161,13 +167,16 @@ func (h *heard) add(id PeerID, pos uint64) int {
 	} else {
 		if len(h.slab) == cap(h.slab) {
 			// Small steps: thousands of lists may live in one process.
-			h.slab = slices.Grow(h.slab, min(max(8, len(h.slab)/4), max(1, h.limit-len(h.slab))))
+			h.slab = growBy(h.slab, max(8, len(h.slab)/4), h.limit)
 		}
 		place = len(h.slab)
 		h.slab = append(h.slab, entry{})
 	}
 	h.slab[place] = entry{id: id, pos: pos}
 	rank := h.rank(pos)
+	if len(h.keys) == cap(h.keys) {
+		h.keys, h.order = growBy(h.keys, max(8, len(h.keys)/4), h.limit), growBy(h.order, max(8, len(h.keys)/4), h.limit)
+	}
 	h.keys = slices.Insert(h.keys, rank, pos)
 	h.order = slices.Insert(h.order, rank, uint16(place))
 	i := h.slot(&id)
@@ -228,7 +237,7 @@ func (h *heard) makeRoom(now reliability.Time, r *rand.Rand) bool {
 		if e.link != nil || e.is(entryDialing|entryWanted) || e.fails == 0 && !e.is(entryGone) && h.sheltered(rank, own) {
 			continue
 		}
-		age := now.Sub(e.lastHeard) + failurePenalty*time.Duration(e.fails) + time.Duration(r.Int64N(int64(evictionNoise)))
+		age := e.lastHeard.age(now) + failurePenalty*time.Duration(e.fails) + time.Duration(r.Int64N(int64(evictionNoise)))
 		if !e.is(entryVerified) {
 			age += unverifiedPenalty
 		}
@@ -275,7 +284,7 @@ func (h *heard) expire(now reliability.Time, age, memory time.Duration) {
 		if h.remembers(e) {
 			limit += memory
 		}
-		if e.link == nil && !e.is(entryDialing|entryWanted) && now.Sub(e.lastHeard) >= limit {
+		if e.link == nil && !e.is(entryDialing|entryWanted) && e.lastHeard.age(now) >= limit {
 			h.remove(place)
 			continue
 		}
@@ -287,4 +296,12 @@ func (h *heard) expire(now reliability.Time, age, memory time.Duration) {
 // remembers. Both IDs decide, so that each member is remembered by somebody.
 func (h *heard) remembers(e *entry) bool {
 	return e.is(entryVerified) && !e.is(entryGone) && (e.id[4]^h.self[5])&3 == 0
+}
+
+// growBy makes room for some more elements, up to a limit, and no more than
+// that: the standard way doubles.
+func growBy[T any](list []T, more, limit int) []T {
+	grown := make([]T, len(list), max(len(list)+1, min(len(list)+more, limit)))
+	copy(grown, list)
+	return grown
 }

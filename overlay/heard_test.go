@@ -101,7 +101,7 @@ func TestHeardEviction(t *testing.T) {
 	for n := uint32(1); n <= 128; n++ {
 		id := testID(n)
 		e := h.at(h.add(id, id.Address().Top()))
-		e.lastHeard = now.Add(-4 * time.Minute)
+		e.lastHeard = coarseOf(now.Add(-4 * time.Minute))
 		switch n % 8 {
 		case 0:
 			e.link = &link{}
@@ -119,7 +119,7 @@ func TestHeardEviction(t *testing.T) {
 	for n := uint32(1000); n < 21000; n++ {
 		id := testID(n)
 		if h.find(&id) == noEntry && h.makeRoom(now, r) {
-			h.at(h.add(id, id.Address().Top())).lastHeard = now
+			h.at(h.add(id, id.Address().Top())).lastHeard = coarseOf(now)
 		}
 	}
 	h.check(t)
@@ -153,14 +153,14 @@ func TestHeardExpiry(t *testing.T) {
 	for n := uint32(1); n <= 200; n++ {
 		id := testID(n)
 		e := h.at(h.add(id, id.Address().Top()))
-		e.lastHeard = now.Add(-time.Duration(n) * 3 * time.Second)
+		e.lastHeard = coarseOf(now.Add(-time.Duration(n) * 3 * time.Second))
 		e.set(entryVerified, n > 100)
 	}
 	h.expire(now, 300*time.Second, time.Hour)
 	h.check(t)
 	young, old := 0, 0
 	for _, place := range h.order {
-		if now.Sub(h.at(int(place)).lastHeard) < 300*time.Second {
+		if h.at(int(place)).lastHeard.age(now) < 300*time.Second {
 			young++
 		} else {
 			old++

@@ -36,7 +36,7 @@ func (r *Ring) check(t testing.TB, now reliability.Time) {
 		t.Fatalf("over a bound: %d heard, %d pending, %d dials, %d dialed, %d informers, %d observed, %d circuits, %d ends", r.heard.Len(),
 			len(r.pending), len(r.dials), len(r.dialed), len(r.informers), len(r.observed), len(r.circuits), r.ends())
 	}
-	if !slices.IsSortedFunc(r.links, func(a, b *link) int { return a.addr.Compare(b.addr) }) {
+	if !slices.IsSortedFunc(r.links, func(a, b *link) int { return r.id(a).Address().Compare(r.id(b).Address()) }) {
 		t.Fatal("links are out of order")
 	}
 	for _, l := range r.links {

@@ -46,34 +46,33 @@ const (
 
 // link is a neighbor: both ends have proved that they belong to the group.
 type link struct {
+	session session
 	pos     uint64
-	addr    Address
 	place   int // of its entry
-	session *session
-	caps    uint64
 	// circuit is the relayed circuit that its session runs through; 0 = none.
 	circuit uint64
+	// list is what it told of its own neighbors, sorted, and arc is how far the
+	// six nearest to it in that list are spread, in upper bits; 0 if unknown.
+	list []Prefix
 
-	since      reliability.Time
-	lastRecv   reliability.Time
-	sentReport reliability.Time
-	askedAt    reliability.Time // when it was last asked to leave
-	keepUntil  reliability.Time // wanted by the application until then
-	patient    reliability.Time // patient probes until then
-	probeAt    reliability.Time // when to look at it next
+	lastRecv reliability.Time
+	probeAt  reliability.Time // when to look at it next
+
+	arc        uint32
+	caps       uint32
+	since      coarse
+	sentReport coarse
+	askedAt    coarse // when it was last asked to leave
+	keepUntil  coarse // wanted by the application until then
+	patient    coarse // patient probes until then
+	// requests and reports bound what it may ask of this node.
+	requests, reports budget
 
 	flags  linkFlags
 	side   int8 // as LinkInfo.Side
 	step   uint8
 	ladder probeLadder
 	silent uint8 // reports in a row that it left without an answer
-
-	// list is what it told of its own neighbors, sorted, and arc is how far the
-	// six nearest to it in that list are spread; 0 if unknown.
-	list []Prefix
-	arc  uint64
-	// requests and reports bound what it may ask of this node.
-	requests, reports budget
 }
 
 func (l *link) is(f linkFlags) bool { return l.flags&f != 0 }
@@ -99,7 +98,7 @@ func (l *link) direct() bool { return !l.is(linkSuspect) && l.circuit == 0 }
 // each period.
 type budget struct {
 	left uint8
-	at   reliability.Time // when left was right
+	at   coarse // when left was right
 }
 
 const (
@@ -109,9 +108,9 @@ const (
 
 // spend takes one if there is any left, and reports whether there was.
 func (b *budget) spend(now reliability.Time, most uint8, period time.Duration) bool {
-	if back := now.Sub(b.at) / period; back > 0 {
+	if back := b.at.age(now) / period; back > 0 {
 		b.left = uint8(min(int64(most), int64(b.left)+int64(back)))
-		b.at = now
+		b.at = coarseOf(now)
 	}
 	if b.left == 0 {
 		return false
@@ -155,9 +154,9 @@ func (r *Ring) linkOf(id *PeerID) *link {
 func (r *Ring) info(l *link) LinkInfo {
 	e := r.heard.at(l.place)
 	return LinkInfo{
-		Peer: e.id, Addr: l.addr, Far: l.session.far, Since: l.since,
+		Peer: e.id, Addr: e.id.Address(), Far: l.session.far, Since: l.since.time(),
 		Outbound: l.session.initiator, Relayed: l.session.relayed, Ready: l.is(linkReady), Nearest: l.is(linkNearest),
-		Suspect: l.is(linkSuspect), Caps: l.caps & r.caps, Side: int(l.side), RTT: time.Duration(e.rtt) * time.Microsecond,
+		Suspect: l.is(linkSuspect), Caps: uint64(l.caps) & r.caps, Side: int(l.side), RTT: time.Duration(e.rtt) * time.Microsecond,
 	}
 }
 

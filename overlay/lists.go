@@ -189,15 +189,18 @@ func (r *Ring) handleNeighbors(now reliability.Time, l *link, b []byte) {
 		case known:
 			l.list[i] = p
 		case len(l.list) < maxList:
+			if len(l.list) == cap(l.list) {
+				l.list = growBy(l.list, 6, maxList)
+			}
 			l.list = slices.Insert(l.list, i, p)
 		}
 	}
 	l.arc = arcAround(l.list, l.pos)
 }
 
-// arcAround returns how far the six members of a list nearest to pos are spread;
-// 0 if the list is shorter.
-func arcAround(list []Prefix, pos uint64) uint64 {
+// arcAround returns how far the six members of a list nearest to pos are spread,
+// the upper 32 bits of it; 0 if the list is shorter.
+func arcAround(list []Prefix, pos uint64) uint32 {
 	n := len(list)
 	if n < 2*ringSide {
 		return 0
@@ -205,7 +208,7 @@ func arcAround(list []Prefix, pos uint64) uint64 {
 	own := prefixAt(pos)
 	i, _ := slices.BinarySearchFunc(list, own, comparePlaces)
 	up, down := list[(i+ringSide-1)%n], list[(i-ringSide+n)%n]
-	return up.Top() - down.Top()
+	return uint32(up.place() - down.place())
 }
 
 // listing says how a member is found in a neighbor's list.

@@ -125,7 +125,7 @@ func (r *Ring) probe(now reliability.Time, l *link) {
 func (r *Ring) startProbe(now reliability.Time, l *link, id PeerID) {
 	if l.ladder != ladderHasty {
 		l.ladder = ladderNormal
-		if now < l.patient {
+		if now < l.patient.time() {
 			l.ladder = ladderPatient
 		}
 	}
@@ -168,6 +168,10 @@ func (r *Ring) probeIfQuiet(now reliability.Time, l *link) bool {
 // around it, who look for themselves. The session is kept.
 func (r *Ring) suspect(now reliability.Time, l *link) {
 	r.stats.Suspected++
+	if l.circuit != 0 {
+		r.doubtCircuit(now, l)
+		return
+	}
 	l.set(linkSuspect, true)
 	l.probeAt = now.Add(suspectProbe)
 	id := r.id(l)
@@ -182,6 +186,20 @@ func (r *Ring) suspect(now reliability.Time, l *link) {
 	if r.caps&CapOverlay != 0 {
 		r.tellSuspicion(l, id)
 	}
+}
+
+// doubtCircuit ends a silent relayed link. More often than the neighbor it is
+// the relay that is dead, so another one is tried at once.
+func (r *Ring) doubtCircuit(now reliability.Time, l *link) {
+	for i := range r.circuits {
+		if c := &r.circuits[i]; c.isEnd() && c.handle == l.circuit {
+			r.probeIfQuiet(now, c.hops[0].link)
+			break
+		}
+	}
+	id := r.id(l)
+	r.unlink(now, l, causeCircuit)
+	r.act(Action{Kind: ActionRelease, Peer: id})
 }
 
 // tellSuspicion tells the links nearest to a suspect on the ring.
@@ -234,7 +252,7 @@ func (r *Ring) handleSuspect(now reliability.Time, from *link, b []byte) {
 func (r *Ring) absolve(now reliability.Time, l *link) {
 	r.stats.FalseAlarms++
 	l.set(linkSuspect, false)
-	l.patient = now.Add(patientFor)
+	l.patient = coarseOf(now.Add(patientFor))
 	r.tell(EventNeighborChanged, l)
 	r.placeOnRing(now)
 	r.updateCoverage()

@@ -62,7 +62,7 @@ func (r *Ring) tryRelay(now reliability.Time, d *dial) {
 		return
 	}
 	r.probeIfQuiet(now, relay)
-	d.tried[d.relays%relayTries] = relay.pos
+	d.tried[d.relays%relayTries] = uint16(relay.place) + 1
 	d.relays++
 	d.deadline = max(d.deadline, now.Add(r.p.RingDialLimit))
 	c := circuit{handle: r.newCircuit(), peer: d.id, opened: true}
@@ -76,12 +76,12 @@ func (r *Ring) tryRelay(now reliability.Time, d *dial) {
 // chooseRelay returns the quickest neighbor that is known to be linked with a
 // member, or one that is so through a circuit of its own, or one that may well
 // be: the one that told of it, or the nearest to it on the ring.
-func (r *Ring) chooseRelay(e *entry, tried [relayTries]uint64) *link {
+func (r *Ring) chooseRelay(e *entry, tried [relayTries]uint16) *link {
 	const informed = 1 // below all listings
 	var best *link
 	bestRank, bestCost := 0, uint64(0)
 	for _, l := range r.links {
-		if !l.direct() || !l.ours() || slices.Contains(tried[:], l.pos) {
+		if !l.direct() || !l.ours() || slices.Contains(tried[:], uint16(l.place)+1) {
 			continue
 		}
 		rank, cost := informed+int(listHas(l.list, e.pos)), uint64(r.heard.at(l.place).rtt)
@@ -174,14 +174,17 @@ func (r *Ring) refuseCircuit(l *link, number uint64, reason owire.RelayReason) {
 }
 
 // acceptCircuit lets a circuit from another member end here: only from one that
-// would be a ring neighbor. If both ends open one at the same time, that of the
-// lower peer ID holds.
+// is or would be a ring neighbor. If both ends open one at the same time, that
+// of the lower peer ID holds. A relayed link that stands is kept until the
+// session through the new circuit does: the other end may know earlier that the
+// relay between is dead, but a relay that lies must not part anybody.
 func (r *Ring) acceptCircuit(now reliability.Time, l *link, number uint64, opener PeerID) {
-	if r.linkOf(&opener) != nil || opener == r.self || !r.wouldBeRing(opener.Address().Top()) {
+	old := r.linkOf(&opener)
+	if old != nil && old.direct() || r.isSelf(opener) || old == nil && !r.wouldBeRing(opener.Address().Top()) {
 		r.refuseCircuit(l, number, owire.RelayPolicy)
 		return
 	}
-	if own := r.endCircuit(&opener); own != 0 {
+	if own := r.endCircuit(&opener); own != 0 && (old == nil || old.circuit != own) {
 		if bytes.Compare(r.self[:], opener[:]) < 0 {
 			r.refuseCircuit(l, number, owire.RelayPolicy)
 			return

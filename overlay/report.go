@@ -56,7 +56,7 @@ func (r *Ring) reportable(now reliability.Time, e *entry) bool {
 	if e.link != nil {
 		return e.link.usable()
 	}
-	return e.is(entryVerified) && !e.is(entryGone) && e.fails == 0 && now.Sub(e.lastHeard) < r.p.HeardAge
+	return e.is(entryVerified) && !e.is(entryGone) && e.fails == 0 && e.lastHeard.age(now) < r.p.HeardAge
 }
 
 // compose chooses the members to tell a receiver at pos of. The result is good
@@ -132,7 +132,7 @@ func (r *Ring) entriesOf(now reliability.Time, places []uint16) []owire.Entry {
 	s.entries, s.addrs = s.entries[:0], slices.Grow(s.addrs[:0], len(places)*maxKnownAddrs)
 	for _, place := range places {
 		e := r.heard.at(int(place))
-		last := e.lastHeard
+		last := e.lastHeard.time()
 		if e.link != nil {
 			last = max(last, e.link.lastRecv)
 		}
@@ -169,8 +169,8 @@ func (r *Ring) sendReport(now reliability.Time, to PeerID, pos uint64, s *sessio
 func (r *Ring) reportTo(now reliability.Time, l *link, form reportForm, starts bool) {
 	l.set(linkReported, true)
 	l.set(linkStarted, starts)
-	l.sentReport = now
-	r.sendReport(now, r.id(l), l.pos, l.session, form)
+	l.sentReport = coarseOf(now)
+	r.sendReport(now, r.id(l), l.pos, &l.session, form)
 }
 
 // handleReport takes a report of a neighbor and answers it if it begins an
@@ -186,11 +186,11 @@ func (r *Ring) handleReport(now reliability.Time, l *link, b []byte) {
 	}
 	l.silent = 0
 	e := r.heard.at(l.place)
-	e.lastHeard = now
+	e.lastHeard = coarseOf(now)
 	if len(m.Own) > 0 {
 		own := m.Own[:min(len(m.Own), maxKnownAddrs)]
 		r.setAddrs(e, own)
-		r.noteFar(e, l.session)
+		r.noteFar(e, &l.session)
 	}
 	if m.Seen.IsValid() && l.circuit == 0 {
 		r.noteSeen(m.Seen)
@@ -198,11 +198,11 @@ func (r *Ring) handleReport(now reliability.Time, l *link, b []byte) {
 	id, count := e.id, len(m.Entries)
 	r.merge(now, &id, m.Entries)
 	answer := !l.is(linkStarted)
-	if l.is(linkStarted) && now.Sub(l.sentReport) > exchangeLimit {
+	if l.is(linkStarted) && l.sentReport.age(now) > exchangeLimit {
 		answer = true // it can't be the answer any more
 	}
 	l.set(linkStarted, false)
-	if !answer || l.ours() && now.Sub(l.sentReport) < answerPause {
+	if !answer || l.ours() && l.sentReport.age(now) < answerPause {
 		return
 	}
 	form := formFull
@@ -264,20 +264,20 @@ func (r *Ring) refresh(now reliability.Time, e *entry, at reliability.Time, addr
 	if !e.is(entryVerified) || e.fails > 0 {
 		r.learnAddrs(e, addrs)
 	}
-	if at <= e.lastHeard {
+	if at <= e.lastHeard.time() {
 		return false
 	}
-	e.lastHeard = at
-	if e.failAt == 0 || at <= e.failAt.Add(time.Second) {
+	e.lastHeard = coarseOf(at)
+	if e.failAt == 0 || at <= e.failAt.time().Add(time.Second) {
 		return false
 	}
 	switch {
 	case e.is(entryGone):
 		e.set(entryGone, false)
 	case e.fails == 1 || now < r.hopeUntil:
-		e.nextRing, e.nextOther = min(e.nextRing, now), min(e.nextOther, now)
+		e.nextRing, e.nextOther = min(e.nextRing, coarseOf(now)), min(e.nextOther, coarseOf(now))
 	case e.fails > 1:
-		e.nextRing = min(e.nextRing, now.Add(revivedPause))
+		e.nextRing = min(e.nextRing, coarseOf(now.Add(revivedPause)))
 	}
 	return true
 }
@@ -305,7 +305,7 @@ func (r *Ring) addName(now reliability.Time, id *PeerID, at reliability.Time, ad
 		return false
 	}
 	e := r.heard.at(place)
-	e.lastHeard = at
+	e.lastHeard = coarseOf(at)
 	r.learnAddrs(e, addrs)
 	return true
 }
@@ -321,7 +321,7 @@ func (r *Ring) remember(now reliability.Time, id *PeerID, informer uint32) int {
 	}
 	place := r.heard.add(*id, id.Address().Top())
 	e := r.heard.at(place)
-	e.lastHeard, e.informer = now, informer
+	e.lastHeard, e.informer = coarseOf(now), informer
 	return place
 }
 

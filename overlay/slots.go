@@ -52,7 +52,7 @@ func (r *Ring) recompute(now reliability.Time) {
 	r.computedAt = now
 	r.members = r.estimate()
 	for _, l := range r.links {
-		l.set(linkWanted, l.keepUntil > now)
+		l.set(linkWanted, l.keepUntil.time() > now)
 	}
 	r.placeOnRing(now)
 	for i := range ringSide {
@@ -141,7 +141,7 @@ func (r *Ring) nearestOnRing(side *[ringSide]*link, step int) {
 func (r *Ring) dropUselessRelays(now reliability.Time) {
 	for i := len(r.links) - 1; i >= 0; i-- {
 		l := r.links[i]
-		if l.circuit != 0 && l.side == 0 && l.usable() && now.Sub(l.since) > readyLimit {
+		if l.circuit != 0 && l.side == 0 && l.usable() && l.since.age(now) > readyLimit {
 			id := r.id(l)
 			r.unlink(now, l, causePolite)
 			r.act(Action{Kind: ActionRelease, Peer: id})
@@ -193,8 +193,8 @@ func (r *Ring) dialNearest(now reliability.Time, kind dialKind, room int, fresh 
 			continue
 		}
 		if !r.ringDialable(now, e) {
-			if e.nextRing > now && !e.is(entryGone|entryDialing) && now.Sub(e.lastHeard) < r.p.HeardAge {
-				r.hastenTimer(timerRecompute, e.nextRing)
+			if e.nextRing.time() > now && !e.is(entryGone|entryDialing) && e.lastHeard.age(now) < r.p.HeardAge {
+				r.hastenTimer(timerRecompute, e.nextRing.time())
 			}
 			continue
 		}
@@ -212,9 +212,9 @@ func (r *Ring) dialNearest(now reliability.Time, kind dialKind, room int, fresh 
 // failure began, or not long ago.
 func (r *Ring) isFresh(now reliability.Time, e *entry) bool {
 	if now < r.massUntil {
-		return e.lastHeard > r.massAt
+		return e.lastHeard.time() > r.massAt
 	}
-	return now.Sub(e.lastHeard) < r.p.GossipSlow
+	return e.lastHeard.age(now) < r.p.GossipSlow
 }
 
 // fractions returns for how many k there is a slot at 2^-k of the ring: while
@@ -320,7 +320,7 @@ func (r *Ring) nearestLinks(now reliability.Time, most int) []rttOf {
 		if rtt == 0 || !l.direct() || l.silent >= silentLimit {
 			continue
 		}
-		if now.Sub(l.since) > settledAge {
+		if l.since.age(now) > settledAge {
 			rtt *= settledBonus
 		}
 		i := len(list)
