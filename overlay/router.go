@@ -151,6 +151,9 @@ const (
 	answerKept = 15 * time.Second
 	// maxExcluded is by how many neighbors a hop is tried.
 	maxExcluded = 6
+	// maxWaits is how often longer to wait, each hopPatience, for a neighbor in
+	// whose place nobody else is right.
+	maxWaits = 5
 )
 
 // Router sends messages to places on the ring. It does so in two ways.
@@ -191,6 +194,7 @@ type flight struct {
 	deadline reliability.Time
 	excluded [maxExcluded]PeerID
 	tries    int
+	waits    int // for a neighbor that nobody can stand in for
 }
 
 // question waits for its answer.

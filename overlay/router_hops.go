@@ -271,10 +271,23 @@ func (r *Router) reroute(now reliability.Time, f flight) {
 	if err != nil {
 		panic("overlay: a message of our own can't be read")
 	}
+	if _, _, found := r.nextHop(m.Target, f.excluded[:f.tries+1]); !found && f.waits < maxWaits && r.trusts(f.excluded[:f.tries+1]) {
+		f.waits++
+		f.deadline = now.Add(hopPatience)
+		r.flying = append(r.flying, f)
+		return
+	}
 	r.stats.Rerouted++
 	if !r.pass(now, m, f.excluded[:f.tries+1]) {
 		r.stats.Dropped++
 	}
+}
+
+// trusts reports whether one of the neighbors that did not answer is still in
+// good standing. To take a message in its place would be wrong if a packet was
+// lost, and whether it is dead the ring will know in a second.
+func (r *Router) trusts(peers []PeerID) bool {
+	return slices.ContainsFunc(r.c.View.Links(), func(l LinkInfo) bool { return !l.Suspect && slices.Contains(peers, l.Peer) })
 }
 
 // HandleTimeout looks after messages on their next hop, and repeats questions.
