@@ -61,7 +61,7 @@ func (s *stream) handleControl(n *neighbor, b []byte) {
 // in if we do.
 func (s *stream) handleAnnouncement(n *neighbor) {
 	p := &s.peers[n.index]
-	p.flags = p.flags&^peerRefused | peerIn
+	p.flags = p.flags&^(peerRefused|peerHas) | peerIn
 	if n.ext {
 		p.flags |= peerExt
 	} else if p.plain == nil {

@@ -24,6 +24,9 @@ const (
 	// swapAfter is how long a leaf keeps its slot in any case, and swapPause how
 	// often one is given to another, in milliseconds.
 	swapAfter, swapPause = 4000, 400
+	// turnAfter is how long a child gets what is left over before it has its
+	// turn, in milliseconds.
+	turnAfter = 2000
 	// Silence after which a child is asked for a sign of life, and given up, in
 	// milliseconds. Giving up at 1.3 s without asking cut off live children.
 	childQuiet, childDead = 900, 1800
@@ -44,6 +47,10 @@ func (s *stream) handleRequest(n *neighbor, m wire.Request) {
 		accept, partial, reason = s.makeSlot(n, &m)
 	}
 	if !accept {
+		if reason == wire.RefuseNoOwner {
+			s.peers[n.index].denied |= 1 << c
+			s.slices[c].denied = true
+		}
 		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: reason}))
 		s.sendStatus(n)
 		return
@@ -254,7 +261,7 @@ func (s *stream) promote(c int) {
 		if !ch.partial || ch.stop != 0 || !s.hasFree(c, true) {
 			continue
 		}
-		ch.partial = false
+		ch.partial, ch.since = false, s.e.ms
 		s.countUsed()
 		s.sendExt(s.e.neighbors[ch.index], wire.AppendAccept(s.e.arena.begin(), &wire.Accept{
 			Slice: uint8(c), Start: s.win.known + 1, Ancestors: sl.tags,
@@ -297,6 +304,7 @@ func (s *stream) checkChildren() {
 			}
 		}
 	}
+	s.takeTurns()
 	for i := range s.peers {
 		if s.peers[i].feeds == 0 {
 			continue
@@ -308,6 +316,21 @@ func (s *stream) checkChildren() {
 			s.dropChildren(n)
 		case silence > childQuiet:
 			s.e.ping(n)
+		}
+	}
+}
+
+// takeTurns gives a slot to a child that has got only what was left over for a
+// while, in exchange for one that has had a slot for long and may find another.
+func (s *stream) takeTurns() {
+	for c := range s.slices {
+		for i := range s.slices[c].children {
+			ch := &s.slices[c].children[i]
+			if !ch.partial || ch.stop != 0 || s.e.ms.after(ch.since) < turnAfter || !s.swap(c) {
+				continue
+			}
+			s.promote(c)
+			return
 		}
 	}
 }

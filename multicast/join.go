@@ -48,7 +48,7 @@ func (s *stream) joinAt(p *peer) {
 		j.since = s.e.ms
 	}
 	switch {
-	case p.key != 0 && p.keyCount > 0 && p.key <= p.last && p.hasHeld(p.key):
+	case p.key != 0 && p.keyCount > 0 && p.key <= p.last:
 		s.place(p.key, p.last)
 		j.key = p.key + fragmenter.ID(p.keyCount) - 1
 	case s.e.ms.after(j.since) >= keyWait && p.is(peerExt):
@@ -71,6 +71,11 @@ func (s *stream) place(first, newest fragmenter.ID) {
 	}
 	j.placed, j.pulling = true, true
 	j.first, j.head = first, newest
+	for c := range s.slices {
+		if sl := &s.slices[c]; sl.parent == none {
+			sl.orphan = s.e.ms
+		}
+	}
 	s.progress = s.e.ms
 	s.startDelivery(first)
 }

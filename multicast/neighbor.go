@@ -79,8 +79,10 @@ type peer struct {
 
 	flags peerFlags
 	// owns are the slices that it pushes to us, feeds those that we push to it,
-	// asking those that we have asked it for.
-	owns, feeds, asking uint8
+	// asking those that we have asked it for, denied those that we refused it
+	// because they did not come, notNow those that it refused us for a reason
+	// that passes.
+	owns, feeds, asking, denied, notNow uint8
 
 	refused   [fragmenter.SliceCount]millis // not asked for the slice until then
 	busy      millis                        // not pulled from until then
@@ -106,6 +108,8 @@ const (
 	peerLeaf
 	// peerExt: requests and grants are spoken with it.
 	peerExt
+	// peerHas: it had announced the stream when we took leave of it.
+	peerHas
 )
 
 func (p *peer) is(f peerFlags) bool { return p.flags&f != 0 }

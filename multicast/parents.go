@@ -70,7 +70,9 @@ func (s *stream) seek() {
 			period = improveSoon
 		}
 		s.improveAt = now + millis(period/2+s.e.config.Rand.IntN(period))
-		s.seekBetter()
+		if !s.narrow {
+			s.seekBetter()
+		}
 	}
 }
 
@@ -221,7 +223,7 @@ func (s *stream) ask(c int, index int16, urgent bool) {
 	s.noteAsked(c, index)
 	start := s.startFor(sl, n)
 	sl.askedUntil = s.e.ms + millis(2*n.rtt) + askSlack
-	partial := urgent && (sl.parent == none || sl.starved != 0) &&
+	partial := urgent && (sl.parent == none || sl.starved != 0 || sl.partial) &&
 		(sl.refusals >= partialAfterRefusals || sl.parent == none && s.e.ms.after(sl.orphan) > partialAfter)
 	s.sendExt(n, wire.AppendRequest(s.e.arena.begin(), wire.Request{
 		Slice: uint8(c), Start: start, Value: s.slots.wireValue(c), Urgent: urgent, PartialOK: partial,
@@ -321,8 +323,9 @@ func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 	switch m.Reason {
 	case wire.RefuseLeaf, wire.RefusePolicy:
 		pause = leafTime
-	case wire.RefuseFull:
+	case wire.RefuseFull, wire.RefuseNoOwner:
 		s.peers[n.index].free &^= 1 << c
+		s.peers[n.index].notNow |= 1 << c
 	}
 	s.refusedBy(c, n.index, millis(pause))
 	if s.slices[c].needsParent() && s.active {

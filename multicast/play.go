@@ -113,7 +113,7 @@ func (e *Engine) newestStream(sub *subscription) *stream {
 func (s *stream) announcers() int {
 	n := 0
 	for i := range s.peers {
-		if s.peers[i].is(peerIn) {
+		if s.peers[i].is(peerIn | peerHas) {
 			n++
 		}
 	}
@@ -139,7 +139,7 @@ func (s *stream) bindTo(sub *subscription) {
 		return
 	}
 	for i := range s.peers {
-		if s.peers[i].is(peerIn) {
+		if s.peers[i].is(peerIn | peerHas) {
 			s.announce(s.e.neighbors[i])
 		}
 	}
@@ -196,10 +196,14 @@ func (s *stream) deactivate() {
 		}
 		// Both directions of the flow are closed; who still wants us to know
 		// of the stream announces it again.
-		s.peers[i] = peer{flags: p.flags & (peerExt | peerIn)}
+		keep := p.flags & (peerExt | peerIn | peerHas)
 		if p.is(peerOut) {
-			s.peers[i].flags &^= peerIn
+			if keep&peerIn != 0 {
+				keep |= peerHas
+			}
+			keep &^= peerIn
 		}
+		s.peers[i] = peer{flags: keep}
 	}
 	e.config.Uplink.forgetOwner(s.owner)
 	for c := range s.slices {

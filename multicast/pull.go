@@ -21,6 +21,7 @@ const (
 	waitLate      = 2500
 	waitStarved   = 1500
 	waitJitters   = 2
+	never         = 1e9
 	scanLimit     = 1024 // fragments looked at in one scan
 	newPulls      = 60   // at most, each scan
 	pullsInFlight = 40
@@ -41,6 +42,11 @@ const (
 	busyLimit = 2 * time.Second
 	// answerDeadline is for how long an answer may wait in the upload queue.
 	answerDeadline = 1500 * time.Millisecond
+	// narrowSlices slices with narrowFragments skipped in each of narrowTicks
+	// ticks show that not all can come, narrowEnd without that that it can.
+	narrowSlices, narrowFragments = 5, 3
+	narrowTicks, narrowEnd        = 6, 3000
+	narrowStart                   = 4000 // not judged in the first time
 	// pullsAnswered bounds what one neighbor can pull in a tick.
 	pullsAnswered = 128
 )
@@ -65,7 +71,7 @@ type wantedID struct {
 func (s *stream) scan() {
 	s.retryPulls()
 	for c := range s.slices {
-		s.slices[c].overdue, s.slices[c].latest = 0, 0
+		s.slices[c].overdue, s.slices[c].latest, s.slices[c].skipped = 0, 0, 0
 	}
 	wanted := s.e.scratch.wanted[:0]
 	looked := 0
@@ -77,6 +83,9 @@ func (s *stream) scan() {
 		}
 		sl := &s.slices[id.Slice()]
 		over := float32(s.e.ms.after(entry.known)) - sl.lag
+		if over > waitSkipped && id < sl.last {
+			sl.skipped++
+		}
 		if sl.parent != none && id >= sl.handover && id > sl.last && over > lateBase+lateJitters*sl.jitter {
 			sl.overdue++
 			sl.latest = max(sl.latest, over)
@@ -93,6 +102,33 @@ func (s *stream) scan() {
 	}
 	s.pullWanted(wanted)
 	s.e.scratch.wanted = wanted[:0]
+	s.judgeLine()
+}
+
+// judgeLine finds out whether the stream is more than our own line or the whole
+// group can carry: then pictures are skipped in most slices at once, and
+// pulling them or changing parents would only crowd out the rest.
+func (s *stream) judgeLine() {
+	if s.join.pulling || s.e.ms.after(s.activeAt) < narrowStart {
+		return
+	}
+	bad := 0
+	for c := range s.slices {
+		if sl := &s.slices[c]; sl.parent != none && !sl.partial && sl.skipped >= narrowFragments {
+			bad++
+		}
+	}
+	switch {
+	case bad >= narrowSlices:
+		s.narrowFor = min(s.narrowFor+1, narrowTicks)
+		if s.narrowFor == narrowTicks {
+			s.narrow, s.narrowAt = true, s.e.ms
+		}
+	case s.e.ms.after(s.narrowAt) > narrowEnd:
+		s.narrow, s.narrowFor = false, 0
+	default:
+		s.narrowFor = 0
+	}
 }
 
 // giveUp marks a missing fragment as not sought any more.
@@ -119,6 +155,9 @@ func (s *stream) pullWait(id fragmenter.ID, sl *slice, m mark) (wait float32, ra
 		return -1e9, s.join.rank(id, m)
 	}
 	settle := waitJitters * sl.jitter
+	if class, known := m.class(); s.narrow && (!known || orderOf(class) == orderOther) {
+		return never, 2
+	}
 	switch {
 	case sl.native:
 		return nativeWait + settle, 2

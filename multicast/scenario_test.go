@@ -24,7 +24,7 @@ func newSwarm(t testing.TB, seed uint64, viewers int, upload func(i int) float64
 		n.addNode(upload(i), caps)
 	}
 	for _, node := range n.nodes {
-		n.mesh(node, 4, 6)
+		n.mesh(node, 5, 9)
 	}
 	s.key = n.publish(s.source, "live", 1)
 	for _, node := range n.nodes[1:] {
@@ -41,7 +41,7 @@ func (node *testNode) play() {
 // join adds a viewer to a running swarm.
 func (s *swarm) join(upload float64, caps uint64) *testNode {
 	node := s.addNode(upload, caps)
-	s.mesh(node, 4, 6)
+	s.mesh(node, 5, 9)
 	node.play()
 	return node
 }

@@ -19,6 +19,9 @@ const (
 	// plainShare is the same for neighbors of the plain protocol, which cannot
 	// be told whom to ask instead.
 	plainShare = 0.25
+	// spareWanted is how many slots the neighbors must have left for the source
+	// to send others to them.
+	spareWanted = 3
 	// fewRelays is with how many relaying neighbors the source still helps out
 	// itself.
 	fewRelays = 4
@@ -419,7 +422,7 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
 	ch := s.slices[c].child(n.index)
 	known := ch != nil && ch.first && ch.stop == 0
-	help := m.Urgent && s.used < s.slots.k && (s.relayingNeighbors() < fewRelays || s.helped() < helpMax && s.source.help > helpTime && (m.PartialOK || m.Value > 0))
+	help := m.Urgent && s.used < s.slots.k && (s.spareSlots() < spareWanted || s.helped() < helpMax && s.source.help > helpTime && (m.PartialOK || m.Value > 0))
 	if !s.peers[n.index].takesPart() || !known && !help {
 		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: wire.RefusePolicy}))
 		return
@@ -436,7 +439,7 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 // takeBackHelp gives a child away that the source took while there were few
 // others, now that there are more.
 func (s *stream) takeBackHelp() {
-	if s.relayingNeighbors() < fewRelays {
+	if s.spareSlots() < spareWanted {
 		return
 	}
 	for c := range s.slices {
@@ -447,6 +450,17 @@ func (s *stream) takeBackHelp() {
 			}
 		}
 	}
+}
+
+// spareSlots counts the slots that neighbors have left, by their last word.
+func (s *stream) spareSlots() int {
+	spare := 0
+	for i := range s.peers {
+		if p := &s.peers[i]; p.takesPart() && p.is(peerExt) && p.relays() && !s.e.neighbors[i].suspect.isAhead(s.e.ms) {
+			spare += max(int(p.slots)-int(p.used), 0)
+		}
+	}
+	return spare
 }
 
 // relayingNeighbors counts the neighbors that could pass the stream on.

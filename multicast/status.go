@@ -58,6 +58,33 @@ const (
 	newsPause = 400
 )
 
+// tellDenied tells the neighbors that we had to refuse a slice that it comes
+// again: they may have nobody else to ask.
+func (s *stream) tellDenied() {
+	again := uint8(0)
+	for c := range s.slices {
+		sl := &s.slices[c]
+		if sl.denied && sl.isFed() && s.isCurrent(sl) {
+			sl.denied = false
+			again |= 1 << c
+		}
+	}
+	if again == 0 {
+		return
+	}
+	for i := range s.peers {
+		if p := &s.peers[i]; p.denied&again != 0 {
+			p.denied &^= again
+			s.sendStatus(s.e.neighbors[i])
+		}
+	}
+}
+
+// isCurrent reports whether a slice really comes from its parent.
+func (s *stream) isCurrent(sl *slice) bool {
+	return sl.native || sl.last >= sl.handover && sl.overdue < lateFragments
+}
+
 // tellAll tells all neighbors how we stand, when that changes much.
 func (s *stream) tellAll() {
 	for i := range s.peers {
@@ -134,6 +161,14 @@ func (s *stream) handleStatus(n *neighbor, b []byte) {
 	}
 	p.key, p.keyCount = m.KeyFrame, uint16(min(m.KeyFragments, 1<<12))
 	p.setRunMap(held)
+	if again := p.notNow & m.Free; again != 0 {
+		p.notNow &^= again
+		for c := range p.refused {
+			if again&(1<<c) != 0 {
+				p.refused[c] = 0
+			}
+		}
+	}
 	if !s.active {
 		return
 	}

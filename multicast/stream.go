@@ -50,6 +50,9 @@ type stream struct {
 	statusAt, mapAt, childrenAt, improveAt, trialAt, plainAt millis
 	activeAt, toldAt                                         millis
 	told                                                     uint8 // slices that neighbors have been told of
+	narrow                                                   bool  // not all can come: see judgeLine
+	narrowFor                                                int
+	narrowAt                                                 millis
 	swappedAt                                                millis
 	statusNext, mapNext                                      int
 
@@ -77,6 +80,7 @@ type slice struct {
 	// partial is set while the parent promised only what is left over.
 	partial, ran bool
 	native       bool // it comes whole by native multicast
+	denied       bool // a neighbor was refused it while it did not come
 	refusals     uint8
 	starved      millis // since when the parent, which lives, has had nothing to push
 	changed      millis // when the parent last changed
@@ -95,6 +99,8 @@ type slice struct {
 	// overdue is how many fragments are late, and latest by how much, as of the
 	// last scan.
 	overdue int
+	// skipped is how many are missing of which newer ones have come.
+	skipped int
 	latest  float32
 
 	tags     wire.Tags // the parent and its ancestors

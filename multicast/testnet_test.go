@@ -77,6 +77,8 @@ type testNode struct {
 	resets    int
 	ended     int
 	gaps      int
+	second    bool // plays another stream beside, of which others messages came
+	others    int
 	sentBy    [uplinkClasses]int
 	sent      ledger
 	perSecond []int // bytes sent in each second
@@ -99,6 +101,19 @@ type testLink struct {
 	inFlight  int
 	downBusy  reliability.Time
 	streamOut map[StreamKey]bool
+	// speed is what congestion control would allow: somewhat more than what got
+	// through lately.
+	speed      float64
+	ackedSince reliability.Time
+	ackedBytes int
+}
+
+func (l *testLink) acked(now reliability.Time, size int) {
+	l.ackedBytes += size
+	if d := now.Sub(l.ackedSince); d > 200*time.Millisecond {
+		l.speed = max(1.5*float64(l.ackedBytes)/d.Seconds(), 0.8*l.speed)
+		l.ackedSince, l.ackedBytes = now, 0
+	}
 }
 
 type netEvent struct {
@@ -298,10 +313,7 @@ func (node *testNode) RTT(p overlay.PeerID) (time.Duration, bool) {
 func (node *testNode) Backlog(p overlay.PeerID) (int, float64) {
 	other := node.net.byID[p]
 	if l := node.links[other]; l != nil {
-		if other.down == 0 {
-			return l.inFlight, 1e6
-		}
-		return l.inFlight, other.down
+		return l.inFlight, max(l.speed, 40_000)
 	}
 	return 0, 0
 }
@@ -498,7 +510,10 @@ func (node *testNode) sendMedia(p Packet, try int) {
 		return
 	}
 	n.at(arrive, func() {
-		n.after(l.latency, func() { l.inFlight -= size })
+		n.after(l.latency, func() {
+			l.inFlight -= size
+			l.acked(n.now, size)
+		})
 		other.receive(node, func() {
 			if n.onMedia != nil {
 				n.onMedia(node, other, id)
@@ -552,6 +567,9 @@ func (node *testNode) handleEvent(e Event) {
 	n := node.net
 	switch e.Kind {
 	case EventPlayable:
+		if node.second && e.Name != "live" {
+			return
+		}
 		if node.playable == 0 {
 			node.playable = n.now
 		}
@@ -562,6 +580,10 @@ func (node *testNode) handleEvent(e Event) {
 	case EventEnd:
 		node.ended++
 	case EventMessage:
+		if node.second && e.Name != "live" {
+			node.others++
+			return
+		}
 		node.checkMessage(e)
 	}
 }

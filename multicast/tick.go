@@ -29,6 +29,7 @@ func (s *stream) tick() {
 	}
 	if !s.publishing {
 		s.tellNews()
+		s.tellDenied()
 	}
 	s.rotateStatus()
 	s.tickPlain()

@@ -45,8 +45,11 @@ const (
 	// uplinkDebt bounds how far control can put media back.
 	uplinkDebt = 500 * time.Millisecond
 	// portBacklog is how many bytes may wait in one neighbor's transport in any
-	// case, and portSlack for how long they may beyond the round trip.
-	portBacklog = 32 << 10
+	// case, portUnknown while its speed is not known, and portSlack for how long
+	// they may beyond the round trip. A neighbor with a slow line has several
+	// parents, and all that waits in their transports is out of order.
+	portUnknown = 32 << 10
+	portBacklog = 8 << 10
 	portSlack   = 100 * time.Millisecond
 	// portRecheck is when a neighbor whose transport was full is looked at
 	// again.

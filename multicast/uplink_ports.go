@@ -65,8 +65,9 @@ func (u *Uplink) isOpen(now reliability.Time, p *port) bool {
 	}
 	p.sent = 0
 	backlog, rate := u.transport.Backlog(p.peer)
-	limit := portBacklog
+	limit := portUnknown
 	if rate > 0 {
+		limit = portBacklog
 		rtt, _ := u.transport.RTT(p.peer)
 		limit = max(limit, int(rate*(rtt+portSlack).Seconds()))
 	}

@@ -57,6 +57,8 @@ func (s *stream) watchParents() {
 			s.e.declareDead(n)
 		case silence > parentQuiet:
 			s.e.ping(n)
+		case s.narrow:
+			// It is not the parent that is slow.
 		case sl.starved == 0 && sl.latest > upstreamLate+float32(s.e.config.Rand.IntN(upstreamSpread)):
 			// The fault is above it. Whoever is below us is better off with us
 			// than alone, so the tree stays as it is: the first in it who finds
