@@ -269,6 +269,13 @@ func checkPeerInfo(t *testing.T) {
 			t.Errorf("with %v the client says %x, want %x", addrs, got, want)
 		}
 	}
+	two := command("setPeerInfo", 0, amf0.Null(), amf0.String("192.0.2.129:50001"), amf0.String("[2001:db8:1::2]:50002"))
+	if got := fmt.Sprintf("%x", two); got != "140000000002000b73657450656572496e666f000000000000000000050200113139322e302e322e3132393a35303030310200155b323030313a6462383a313a3a325d3a3530303032" {
+		t.Errorf("two addresses are told as %s", got)
+	}
+	if got := fmt.Sprintf("%x", userControl(0, 0, 0, 0, 5)); got != "04000000000000"+"00000005" {
+		t.Errorf("Stream Begin is %s", got)
+	}
 	// A server introduces only those who have sent it, in either form.
 	n := vnet.New(1)
 	server := newNode(t, n, "192.0.2.9:1935", true, vnet.LinkParams{})
