@@ -43,12 +43,13 @@ test: ## run every test that this machine can; on Debian as root it installs wha
 	$(MAKE) --no-print-directory fuzz-edge
 
 # Five minutes in all on what strangers can send to an open port.
-EDGEFUZZTIME ?= 30s
+EDGEFUZZTIME ?= 25s
 EDGEFUZZ := ingest/rtmp:FuzzChunkReader ingest/rtmp:FuzzSession ingest/flv:FuzzReader \
   packager/flv:FuzzParseVideo packager/flv:FuzzParseAudio packager:FuzzUnpackager rtmfp/amf0:FuzzParse \
-  ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/web:FuzzClassify
+  ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/web:FuzzClassify \
+  rtmfp:FuzzEndpoint rtmfp/netconnection:FuzzServer
 
-fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (30s) each
+fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (25s) each
 	@for t in $(EDGEFUZZ); do \
 	  echo "== fuzz $$t"; \
 	  .ci/fuzz $${t%%:*} $${t##*:} $(EDGEFUZZTIME); \
@@ -66,7 +67,7 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@for pkg in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$target"; \
-	    go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2; \
+	    go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 2; \
 	  done; \
 	done
 
