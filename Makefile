@@ -40,7 +40,15 @@ test: ## run every test that this machine can; on Debian as root it installs wha
 	go list ./... | grep -Ev "$$pattern" > .cache/packages || true; \
 	if [[ -n $$left_out ]]; then echo "LEFT OUT on this machine:" $$left_out; fi; \
 	go test -p 2 -timeout 20m $$(cat .cache/packages); \
+	$(MAKE) --no-print-directory cross
 	$(MAKE) --no-print-directory fuzz-edge
+
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+cross: ## build for every platform that is supported, and keep nothing
+	@for p in $(PLATFORMS); do \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/ringcast && echo "builds for $$p" || exit 1; \
+	done
 
 # Five minutes in all on what strangers can send to an open port.
 EDGEFUZZTIME ?= 25s
@@ -114,4 +122,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate docker clean
+.PHONY: help build ui demo test cross race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate docker clean
