@@ -319,3 +319,25 @@ func TestHostSetsItsClock(t *testing.T) {
 		}
 	})
 }
+
+// A publisher whose key frames are far apart is told once for each stretch.
+func TestKeyFramesFarApart(t *testing.T) {
+	var k keyMeter
+	told := 0
+	for i := range 40 * 25 {
+		at := time.Duration(i) * 40 * time.Millisecond
+		if gap := k.note(packager.Sample{Track: packager.TrackVideo, DTS: at, Key: i%(20*25) == 0}); gap > 0 {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("told %d times, want twice", told)
+	}
+	k = keyMeter{}
+	for i := range 40 * 25 {
+		at := time.Duration(i) * 40 * time.Millisecond
+		if k.note(packager.Sample{Track: packager.TrackVideo, DTS: at, Key: i%50 == 0}) > 0 {
+			t.Fatal("a key frame every 2 s is not far apart")
+		}
+	}
+}

@@ -65,6 +65,7 @@ type stream struct {
 	messages     []packager.Message // scratch
 	rate         rateMeter
 	wroteMessage bool
+	keys         keyMeter
 }
 
 // attach makes a new publication the current one.
@@ -228,6 +229,10 @@ func (p *Publication) WriteSample(s packager.Sample) error {
 		st.registry.output.WriteMessage(st.path, st.messages[i])
 		st.wroteMessage = true
 	}
+	if gap := st.keys.note(s); gap > 0 {
+		st.registry.log.Warn("key frames are far apart, players start late; set the encoder's keyframe interval to 1 or 2 s",
+			"stream", st.path, "without", gap.Round(time.Second), "target", st.config.Segmentation.Target)
+	}
 	if s.Track != packager.TrackData {
 		st.lastFrame = now
 		st.rate.add(now, len(s.Payload))
@@ -299,4 +304,33 @@ func (r *rateMeter) value(now time.Time) float64 {
 		}
 	}
 	return float64(sum*8) / float64(len(r.window)-1)
+}
+
+// keyMeter notices that key frames are far apart.
+type keyMeter struct {
+	last time.Duration
+	seen bool
+	told bool
+}
+
+// keysApart is how long a stream may go without a key frame before its
+// publisher is told.
+const keysApart = 6 * time.Second
+
+// note takes a sample and returns how long there was no key frame, once it is
+// too long; 0 else.
+func (k *keyMeter) note(s packager.Sample) time.Duration {
+	if s.Track != packager.TrackVideo {
+		return 0
+	}
+	if s.Key {
+		k.last, k.seen, k.told = s.DTS, true, false
+		return 0
+	}
+	gap := s.DTS - k.last
+	if !k.seen || k.told || gap < keysApart || gap > time.Minute {
+		return 0
+	}
+	k.told = true
+	return gap
 }
