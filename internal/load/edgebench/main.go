@@ -33,10 +33,10 @@ func main() {
 	flag.IntVar(&b.lowLatency, "ll-viewers", 200, "low-latency HLS viewers of E2")
 	flag.Parse()
 	if *binary != "" {
-		b.servers = append(b.servers, ringcast(*binary))
+		b.servers = append(b.servers, ringcast(absolute(*binary)))
 	}
 	if *other != "" {
-		b.servers = append(b.servers, mediamtx(*other))
+		b.servers = append(b.servers, mediamtx(absolute(*other)))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -44,6 +44,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "edgebench:", err)
 		os.Exit(1)
 	}
+}
+
+// absolute returns the path of a program that is started in another folder.
+func absolute(name string) string {
+	if full, err := filepath.Abs(name); err == nil && strings.ContainsRune(name, filepath.Separator) {
+		return full
+	}
+	return name
 }
 
 // bench is one run of the experiments.
