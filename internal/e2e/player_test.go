@@ -248,3 +248,29 @@ func TestGStreamer(t *testing.T) {
 		return strings.Count(log.String(), "chain") >= wanted
 	})
 }
+
+// TestSeparateAudioPlays plays a stream whose audio has a playlist of its own:
+// with hls.js and the browser's own HLS, with VLC, and with FFmpeg.
+func TestSeparateAudioPlays(t *testing.T) {
+	n := startNode(t, "demo", "--hls-separate-audio")
+	page := strings.TrimSuffix(n.Streams[0].HLS, "index.m3u8")
+	for name, query := range map[string]string{"hls.js": "", "native": "?engine=native"} {
+		t.Run(name, func(t *testing.T) {
+			const seconds = 6
+			checkPlayback(t, watch(t, page+query, seconds, "separate-"+name+".png"), seconds)
+		})
+	}
+	t.Run("vlc", func(t *testing.T) {
+		t.Parallel()
+		if packets := recordVLC(t, n.Streams[0].HLS, 8); packets["h264"] < 75 || packets["aac"] < 120 {
+			t.Errorf("VLC received %v", packets)
+		}
+	})
+	t.Run("ffmpeg", func(t *testing.T) {
+		t.Parallel()
+		packets := countPackets(t, n.Streams[0].HLS, "-read_intervals", "%+4")
+		if packets["h264"] < 80 || packets["aac"] < 120 {
+			t.Errorf("ffprobe received %v", packets)
+		}
+	})
+}
