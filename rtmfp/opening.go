@@ -347,7 +347,7 @@ func (s *Session) handleWhileKeying(now Instant, d *Datagram, body []byte) {
 func (s *Session) handleCookieChange(now Instant, payload []byte) {
 	c, err := wire.ParseCookieChange(payload)
 	o := s.opening
-	if err != nil || o.keying == nil || o.cookieChanged || !bytes.Equal(c.Old, o.cookie) || len(c.New) == 0 || len(c.New) > 1024 {
+	if err != nil || o.keying == nil || o.busy || o.cookieChanged || !bytes.Equal(c.Old, o.cookie) || len(c.New) == 0 || len(c.New) > 1024 {
 		return
 	}
 	o.cookie, o.cookieChanged, o.interval = bytes.Clone(c.New), true, helloFirst

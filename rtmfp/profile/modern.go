@@ -136,7 +136,7 @@ func extract(salt []byte, secrets ...[]byte) []byte {
 	if err != nil {
 		panic(err) // SHA-256 is always allowed
 	}
-	clear(all)
+	erase(all)
 	return prk
 }
 
@@ -163,6 +163,13 @@ func (t *transcript) keys(initiator, aes bool, nearID, farID uint32) rtmfp.Keys 
 		FarNonce:  expandLabel(t.secret, far+" nonce", 32),
 		Own:       true,
 		Export:    func(name string, n int) []byte { return expandLabel(export, "exp "+name, n) },
+	}
+}
+
+// erase overwrites secrets that are not needed any more.
+func erase(secrets ...[]byte) {
+	for _, s := range secrets {
+		clear(s)
 	}
 }
 

@@ -78,12 +78,13 @@ func (k *modernInitiator) Finish(component, signed, signature []byte) func() (rt
 			return rtmfp.Keys{}, err
 		}
 		last := first.finish(signed, ee, se)
-		clear(ee)
-		clear(se)
+		erase(ee, se)
 		if !sameTag(tag, last.responderTag()) {
 			return rtmfp.Keys{}, errBadTag
 		}
-		return last.keys(true, k.aes, nearID, binary.BigEndian.Uint32(signed)), nil
+		keys := last.keys(true, k.aes, nearID, binary.BigEndian.Uint32(signed))
+		erase(k.es, k.ss, first.secret, last.secret)
+		return keys, nil
 	}
 }
 
@@ -114,8 +115,7 @@ func (r *modernResponse) compute() (rtmfp.Response, error) {
 		return rtmfp.Response{}, err
 	}
 	first := beginTranscript(r.certificateR, q.Signed, es, ss)
-	clear(es)
-	clear(ss)
+	erase(es, ss)
 	if !sameTag(tag, first.initiatorTag()) {
 		return rtmfp.Response{}, errBadTag
 	}
@@ -135,11 +135,11 @@ func (r *modernResponse) compute() (rtmfp.Response, error) {
 	portion := binary.BigEndian.AppendUint32(nil, uint32(q.SessionID))
 	portion = append(vlu.Append(portion, uint64(len(component))), component...)
 	last := first.finish(portion, ee, se)
-	clear(ee)
-	clear(se)
-	return rtmfp.Response{
+	response := rtmfp.Response{
 		Component: component,
 		Signature: appendModernTag(nil, last.responderTag()),
 		Keys:      last.keys(false, r.aes, uint32(q.SessionID), binary.BigEndian.Uint32(q.Signed)),
-	}, nil
+	}
+	erase(ee, se, first.secret, last.secret, r.ephemeral[:])
+	return response, nil
 }
