@@ -16,9 +16,12 @@
 // # Deviations from RFC 7016
 //
 // Every packet of a session carries a timestamp, since deployed peers require
-// it. Acknowledgements are sent as ranges only; both forms are read. Data
-// beyond a burst of six packets is paced instead of waiting for the next
-// acknowledgement. Packets are sent in pieces (chunk 0x7f) only in the startup.
+// it; only with our own kind it is left out when it has not changed.
+// Acknowledgements are sent as ranges only; both forms are read. Data beyond a
+// burst of six packets, or what an acknowledgement makes room for, is paced
+// instead of waiting for the next acknowledgement. An acknowledgement that
+// stands for many packets widens the window as several would. Packets are sent
+// in pieces (chunk 0x7f) only in the startup.
 //
 // # Checklist
 //

@@ -174,7 +174,7 @@ func (s *Session) packetHandled(now Instant, p *packetState, d *Datagram) {
 		s.handleNaks(&p.cc)
 		s.rate.acked(now, p.cc.Acked, s.outstanding > 0)
 		s.cc.HandlePacket(now, p.cc, now.Sub(s.e.criticalSent) <= congestion.Memory)
-		s.budget = max(s.budget, s.burst())
+		s.release(p.cc.Acked)
 		if s.timeoutAt != reliability.Never {
 			s.timeoutAt = now.Add(s.rtt.ERTO())
 			if s.outstanding == 0 {

@@ -20,6 +20,9 @@ const (
 	paceGain  = 1.25
 	paceBurst = 2 * time.Millisecond
 	paceGrain = time.Millisecond
+	// A round trip of less than the timestamps' grain is taken for this: there
+	// the acknowledgements set the pace.
+	paceRTT = 250 * time.Microsecond
 	// minRoom is the least room in a packet that is worth starting on one
 	// more fragment.
 	minRoom = 64
@@ -70,6 +73,18 @@ func (s *Session) burst() float64 {
 	return burstPackets
 }
 
+// release lets data out that takes the place of what was acknowledged. On a way
+// that is shorter than the timestamps can tell, that is all of it: then it is
+// the acknowledgements that set the pace.
+func (s *Session) release(acked int) {
+	s.budget = max(s.budget, s.burst())
+	packets := float64(acked / s.datagram)
+	if srtt, known := s.rtt.Smoothed(); !known || srtt >= timestampTick {
+		packets = min(packets, maxRun)
+	}
+	s.budget = max(s.budget, packets)
+}
+
 // refill adds what time has brought to the budget of data packets.
 func (s *Session) refill(now Instant) {
 	elapsed := now.Sub(s.budgetAt)
@@ -79,7 +94,7 @@ func (s *Session) refill(now Instant) {
 		return
 	}
 	// Packets a second: the window once in a round trip, and a bit.
-	rate := paceGain * float64(s.cc.Window()) / float64(s.datagram) / max(srtt, paceGrain).Seconds()
+	rate := paceGain * float64(s.cc.Window()) / float64(s.datagram) / max(srtt, paceRTT).Seconds()
 	most := max(s.burst(), rate*paceBurst.Seconds())
 	s.budget = max(min(s.budget+rate*elapsed.Seconds(), most), s.budget)
 }

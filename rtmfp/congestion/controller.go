@@ -75,7 +75,11 @@ func (c *Controller) HandlePacket(now reliability.Time, p Packet, elsewhere bool
 	case p.Loss:
 		c.cut(p, p.Outstanding/2)
 	case p.Acks && !p.Naks && p.Outstanding >= c.window:
-		c.window = max(c.window+min(c.increase(p.Acked, fast, critical), SMSS), Initial)
+		// The limit is for each acknowledgement. One that stands for many, as
+		// a receiver sends that reads in batches, counts for as many as there
+		// would be with one for every second packet.
+		limit := max(SMSS, p.Acked/2)
+		c.window = max(c.window+min(c.increase(p.Acked, fast, critical), limit), Initial)
 	}
 }
 
