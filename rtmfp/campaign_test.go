@@ -55,7 +55,7 @@ func TestCampaign(t *testing.T) {
 // tally is what happened in a run.
 type tally struct {
 	sessions, streams, messages, delivered, abandoned int
-	moved, addressChanges                             int
+	moved, addressChanges, wide                       int
 	sent, retransmitted, lost                         uint64
 }
 
@@ -67,6 +67,7 @@ func (a *tally) add(b tally) {
 	a.abandoned += b.abandoned
 	a.moved += b.moved
 	a.addressChanges += b.addressChanges
+	a.wide += b.wide
 	a.sent += b.sent
 	a.retransmitted += b.retransmitted
 	a.lost += b.lost
@@ -203,6 +204,10 @@ func (w *world) link() vnet.LinkParams {
 	if r.IntN(4) == 0 {
 		p.Loss, p.Bursts = w.loss/4, vnet.BurstLoss(w.loss/4, 1+4*r.Float64())
 	}
+	if r.IntN(3) > 0 {
+		// Above what all start with, around what they try.
+		p.MTU = 1428 + r.IntN(73)
+	}
 	if r.IntN(4) == 0 {
 		p.Rate = 3e5 + r.Float64()*5e6
 	}
@@ -302,6 +307,12 @@ func (w *world) moveAbout() {
 		w.net.At(at, func(rtmfp.Instant) {
 			p := w.peers[i]
 			w.tally.moved++
+			if w.rng.IntN(2) == 0 {
+				up, down := w.link(), w.link()
+				if err := p.host.SetLinks(p.addr, up, down); err != nil {
+					w.t.Fatal(err)
+				}
+			}
 			if p.lan != nil && w.rng.IntN(2) == 0 {
 				p.lan.ResetNAT()
 				return
@@ -337,6 +348,9 @@ func (w *world) finish(sessions []*rtmfp.Session) {
 	}
 	for _, s := range w.streams {
 		s.settle()
+		if s.flow.Session().DatagramSize() > 1400 {
+			w.tally.wide++
+		}
 	}
 	for i, s := range sessions {
 		end := w.peers[min(i, len(w.peers)-1)]

@@ -24,6 +24,9 @@ type Transmit struct {
 	// SegmentSize is the size of one datagram in bytes. When it equals the
 	// length of the run, there is just one.
 	SegmentSize int
+	// MayFragment tells that the datagram is larger than the path may carry
+	// and is to be cut by the network if need be; others never are.
+	MayFragment bool
 	// HopLimit is how many routers may pass datagrams to a multicast address
 	// on, plus one; 0 leaves it to the driver.
 	HopLimit int

@@ -21,7 +21,8 @@
 // burst of six packets, or what an acknowledgement makes room for, is paced
 // instead of waiting for the next acknowledgement. An acknowledgement that
 // stands for many packets widens the window as several would. Packets are sent
-// in pieces (chunk 0x7f) only in the startup.
+// in pieces (chunk 0x7f) only in the startup. A closed window of a peer that
+// takes a Buffer Probe for an offence is not asked about.
 //
 // # Checklist
 //

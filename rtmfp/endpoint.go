@@ -114,7 +114,7 @@ func NewEndpoint(config Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("rtmfp: read entropy: %w", err)
 	}
 	return &Endpoint{
-		growth: growth, blocks: blockPool{most: config.Params.DatagramSize}, tentative: make(map[netip.AddrPort][]*Session),
+		growth: growth, blocks: blockPool{most: max(config.Params.DatagramSize, config.Params.DatagramMax)}, tentative: make(map[netip.AddrPort][]*Session),
 		params: config.Params, profile: config.Profile, entropy: config.Entropy, tracer: config.Tracer,
 		self: config.Profile.Self(), startup: config.Profile.Startup(), jar: jar,
 		sessions: make(map[wire.SessionID]*Session), tags: make(map[string]*Session),
@@ -257,7 +257,7 @@ func (e *Endpoint) PollTransmit(now Instant, buf []byte) (n int, t Transmit, ok 
 			e.readyHead++
 			e.ready = append(e.ready, s)
 			e.compactReady()
-			return n, Transmit{To: s.addr, From: s.local, SegmentSize: segment}, true
+			return n, Transmit{To: s.addr, From: s.local, SegmentSize: segment, MayFragment: s.oversized}, true
 		}
 		e.ready[e.readyHead] = nil
 		e.readyHead++

@@ -52,5 +52,6 @@ func (s *Session) handleMobilityReply(now Instant, message []byte, d *Datagram) 
 	// It is another path now.
 	s.rtt = congestion.NewRTT()
 	s.cc.Reset()
+	s.pmtuReset()
 	s.e.emit(Event{Kind: AddressChanged, Session: s})
 }

@@ -54,6 +54,9 @@ type Params struct {
 	// DatagramSize is the largest datagram to send, in bytes: 576 to 65,507.
 	// Deployed peers cannot take more than about 1,200.
 	DatagramSize int
+	// DatagramMax is the largest datagram that a session tries whether its path
+	// carries it, once there is data to send; DatagramSize or less tries none.
+	DatagramMax int
 	// Sessions is the most sessions, open or opening, 1 or more.
 	Sessions int
 	// ReceiveBuffer is the room for messages that are not complete or not in
@@ -81,6 +84,7 @@ type Params struct {
 func DefaultParams() Params {
 	return Params{
 		DatagramSize:  1200,
+		DatagramMax:   1452, // with IPv6 and UDP headers an Ethernet frame's 1,500
 		Sessions:      100_000,
 		ReceiveBuffer: 2 << 20,
 		SessionBuffer: 16 << 20,
@@ -95,6 +99,8 @@ func (p Params) Validate() error {
 	switch {
 	case p.DatagramSize < 576 || p.DatagramSize > 65507:
 		return fmt.Errorf("rtmfp: DatagramSize is %d bytes, want 576 to 65507", p.DatagramSize)
+	case p.DatagramMax > 65507:
+		return fmt.Errorf("rtmfp: DatagramMax is %d bytes, want 65507 or less", p.DatagramMax)
 	case p.Sessions < 1:
 		return fmt.Errorf("rtmfp: Sessions is %d, want 1 or more", p.Sessions)
 	case p.ReceiveBuffer < 16<<10:

@@ -93,6 +93,8 @@ func (s *Session) handlePingReply(now Instant, message []byte, d *Datagram) {
 		s.pingAnswered(now, s.pings[0].number)
 	case len(message) == rekeySize && message[0] == rekeyMark:
 		s.handleRekeyReply(now, message)
+	case len(message) == 3 && message[0] == pmtuMark:
+		s.pmtuAnswered(now, int(binary.BigEndian.Uint16(message[1:])))
 	case len(message) == mobilitySize && message[0] == mobilityMark:
 		s.handleMobilityReply(now, message, d)
 	}

@@ -115,6 +115,8 @@ type Session struct {
 	mobilityKey  []byte
 	forwarding   ForwardPolicy
 	datagram     int // the largest to send, in bytes
+	pmtu         pathMTU
+	oversized    bool // the packet being built is larger than the path is taken to carry
 	status       OpeningStatus
 
 	deadline  Instant
@@ -141,6 +143,7 @@ func (e *Endpoint) newSession(state SessionState) *Session {
 		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never, askedAt: reliability.Never, tentative: reliability.Never,
 		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
 		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, datagram: e.params.DatagramSize,
+		pmtu: newPathMTU(e.params.DatagramSize, e.params.DatagramMax),
 	}
 	s.SetAcceptForwarded(e.params.AcceptForwarded)
 	return s
@@ -268,7 +271,7 @@ func (s *Session) rearm(now Instant) {
 	case StateIHelloSent, StateKeyingSent:
 		at = s.opening.deadline(s.state)
 	case StateOpen:
-		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.keepaliveAt(), s.tentative, s.rekeying.deadline())
+		at = min(s.delayedAck, s.timeoutAt, s.paceAt, s.pmtu.next, s.keepaliveAt(), s.tentative, s.rekeying.deadline())
 		for _, f := range s.sendFlows {
 			at = min(at, f.deadline())
 		}
@@ -310,6 +313,9 @@ func (s *Session) openTimeout(now Instant) {
 	}
 	if now >= s.rekeying.deadline() && !s.updateKeys(now) {
 		return
+	}
+	if now >= s.pmtu.next {
+		s.pmtuTimeout(now)
 	}
 	if now >= s.delayedAck {
 		s.delayedAck, s.ackNow = reliability.Never, true

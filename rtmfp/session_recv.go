@@ -172,6 +172,7 @@ func (s *Session) handleClosing(now Instant, c wire.Chunk) {
 func (s *Session) packetHandled(now Instant, p *packetState, d *Datagram) {
 	if p.cc.Acks {
 		s.handleNaks(&p.cc)
+		s.pmtu.silent = 0
 		s.rate.acked(now, p.cc.Acked, s.outstanding > 0)
 		s.cc.HandlePacket(now, p.cc, now.Sub(s.e.criticalSent) <= congestion.Memory)
 		s.release(p.cc.Acked)
@@ -273,6 +274,7 @@ func (s *Session) retransmissionTimeout(now Instant) {
 	s.inFlight, s.flightHead = s.inFlight[:0], 0
 	if loss {
 		s.rtt.BackOff()
+		s.pmtuSilence(now)
 	}
 	s.cc.HandleTimeout(loss)
 	s.rate.busy = false

@@ -43,7 +43,7 @@ func (s *Session) transmit(now Instant, buf []byte) (n, segment int) {
 	s.refill(now)
 	room := s.room()
 	for range maxRun {
-		if len(buf)-n < s.e.params.DatagramSize+64 {
+		if len(buf)-n < max(s.e.params.DatagramSize, s.e.params.DatagramMax)+64 {
 			break
 		}
 		head := s.keys.Key.Head()
@@ -53,7 +53,10 @@ func (s *Session) transmit(now Instant, buf []byte) (n, segment int) {
 		}
 		n += size
 		if segment == 0 {
-			segment, room = size, plain
+			if segment = size; plain > room {
+				break // a large one goes alone
+			}
+			room = plain
 		} else if size < segment {
 			break
 		}
@@ -110,12 +113,13 @@ func (s *Session) build(now Instant, b []byte, room int, pad bool) (size, plain 
 	p := s.appendHeader(now, b[:start])
 	empty := len(p)
 	flow, sn := s.nextFragment(now)
+	s.oversized = false
 	p = s.appendControl(p, limit)
 	if !s.onlyControl && (s.ackNow || flow != nil || len(p) > empty) {
 		p = s.appendAcks(p, limit, flow == nil && len(p) == empty)
 	}
 	if flow != nil {
-		p = s.appendData(now, p, start, limit, flow, sn)
+		p = s.appendData(now, p, start, limit, flow, sn, !pad && len(p) == empty)
 	}
 	if len(p) == empty {
 		s.echo = echo // it has not been sent after all
@@ -270,8 +274,9 @@ func (s *Session) paceLater(now Instant) {
 }
 
 // appendData appends fragments of a flow, from sn on, as many as fit. The
-// first of them carries the flow's options until they have been acknowledged.
-func (s *Session) appendData(now Instant, p []byte, start, limit int, f *SendFlow, sn wire.SequenceNumber) []byte {
+// first of them carries the flow's options until they have been acknowledged;
+// if it is alone in the packet, it may be larger than the path is now.
+func (s *Session) appendData(now Instant, p []byte, start, limit int, f *SendFlow, sn wire.SequenceNumber, alone bool) []byte {
 	tsn := s.nextTSN + 1
 	forward := f.forward()
 	var previous wire.SequenceNumber
@@ -295,8 +300,13 @@ func (s *Session) appendData(now Instant, p []byte, start, limit int, f *SendFlo
 			p = wire.AppendNextUserData(p, &u)
 		} else {
 			if u.Len() > limit-len(p) {
-				break
+				if !alone {
+					break
+				}
+				// It was cut when the path was wider, and cannot be any more.
+				s.oversized = true
 			}
+			alone = false
 			p = wire.AppendUserData(p, &u)
 		}
 		previous = sn
@@ -314,6 +324,7 @@ func (s *Session) appendData(now Instant, p []byte, start, limit int, f *SendFlo
 	if previous != 0 {
 		s.nextTSN = tsn
 		s.dataSent(now, p, start, f)
+		s.pmtuData(now, len(p))
 	}
 	return p
 }
@@ -338,6 +349,11 @@ func (s *Session) dataSent(now Instant, p []byte, start int, f *SendFlow) {
 // sendAside sends a packet with one chunk outside the queue, to an address of
 // its own or for a session that is about to be forgotten.
 func (s *Session) sendAside(now Instant, chunk []byte, d Datagram) {
+	s.sendSized(now, chunk, d, s.datagram)
+}
+
+// sendSized is sendAside of a datagram that may be of a size.
+func (s *Session) sendSized(now Instant, chunk []byte, d Datagram, datagram int) {
 	e := s.e
 	if len(e.outgoing)-e.outHead >= maxOutgoing {
 		e.stats.Refused++
@@ -345,8 +361,8 @@ func (s *Session) sendAside(now Instant, chunk []byte, d Datagram) {
 	}
 	control, chunks, ack := s.control, s.chunks, s.ackNow
 	s.control, s.chunks, s.ackNow, s.onlyControl = chunk, 1, false, true
-	buf := make([]byte, e.params.DatagramSize+64)
-	if n, _ := s.build(now, buf, s.room(), false); n > 0 {
+	buf := make([]byte, datagram+64)
+	if n, _ := s.build(now, buf, s.keys.Key.Room(datagram), false); n > 0 {
 		e.outgoing = append(e.outgoing, outgoing{to: d.From, from: d.To, data: buf[:n]})
 	}
 	s.control, s.chunks, s.ackNow, s.onlyControl = control, chunks, ack, false

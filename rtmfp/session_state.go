@@ -8,11 +8,11 @@ func (s *Session) LastHeard() Instant { return s.lastReceived }
 func (s *Session) Queued() int { return s.queued }
 
 // SetDatagramSize bounds the datagrams of this session below the endpoint's
-// own limit, in bytes, for a path that is known to carry less: 576 or more. It
-// is to be called before anything is written, since messages are cut to size
-// when they are.
+// own limit, in bytes, for a path that is known to carry less: 576 or more. No
+// larger ones are tried.
 func (s *Session) SetDatagramSize(size int) {
 	s.datagram = max(min(size, s.e.params.DatagramSize), 576)
+	s.pmtu = newPathMTU(s.datagram, s.datagram)
 }
 
 // WasRedirected reports whether an introducer or redirector answered the

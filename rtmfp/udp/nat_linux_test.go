@@ -170,3 +170,53 @@ func TestNATMatrix(t *testing.T) {
 	}
 	t.Logf("through the kernel's NATs:\n%-20s%-20v%-20v%-20v%-20v%s", "from \\ to", kinds[0], kinds[1], kinds[2], kinds[3], table.String())
 }
+
+// Over real sockets a session finds out how large its datagrams may be, and
+// none of them is cut on the way.
+func TestPathMTU(t *testing.T) {
+	l := lab.New(t)
+	lan := l.AddLAN("net", lab.LANConfig{MTU: 1400})
+	got := make(chan int, 100)
+	far := newPeer(t, lan.AddHost("far", lab.HostConfig{}), true, func(_ *peer, _ rtmfp.Instant, e rtmfp.Event) {
+		if e.Kind == rtmfp.MessageReceived {
+			got <- len(e.Data)
+		}
+	})
+	opened := make(chan *rtmfp.Session, 1)
+	near := newPeer(t, lan.AddHost("near", lab.HostConfig{}), false, func(_ *peer, _ rtmfp.Instant, e rtmfp.Event) {
+		if e.Kind == rtmfp.SessionOpened {
+			opened <- e.Session
+		}
+	})
+	near.do(t, func(now rtmfp.Instant) {
+		if _, err := near.Open(now, profile.ServerEPD("rtmfp://far/"), []netip.AddrPort{far.addr}); err != nil {
+			t.Error(err)
+		}
+	})
+	s := <-opened
+	var f *rtmfp.SendFlow
+	size := 0
+	for i := 0; i < 60 && size <= 1300; i++ {
+		near.do(t, func(now rtmfp.Instant) {
+			if f == nil {
+				f, _ = s.OpenFlow(now, rtmfp.FlowConfig{Metadata: []byte("m")})
+			}
+			if err := f.Write(now, make([]byte, 200_000), nil); err != nil {
+				t.Error(err)
+			}
+		})
+		select {
+		case n := <-got:
+			if n != 200_000 {
+				t.Errorf("a message of %d bytes", n)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing comes")
+		}
+		near.do(t, func(rtmfp.Instant) { size = s.DatagramSize() })
+		time.Sleep(250 * time.Millisecond) // the question about the path is repeated once a second
+	}
+	if size <= 1300 || size > 1400-28 {
+		t.Errorf("datagrams of %d bytes on a path that carries 1,400", size)
+	}
+}

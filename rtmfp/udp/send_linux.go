@@ -13,6 +13,10 @@ func (s *batchSocket) write(runs []run) {
 	for i := range runs {
 		r := &runs[i]
 		size := max(r.t.SegmentSize, 1)
+		if r.t.MayFragment {
+			s.writeFragmented(r)
+			continue
+		}
 		if len(r.data) > size && s.gso && len(r.data) <= maxPayload {
 			s.add(r.data, r, size)
 			continue
@@ -24,6 +28,31 @@ func (s *batchSocket) write(runs []run) {
 		}
 	}
 	s.flush()
+}
+
+// writeFragmented sends one datagram that the network may cut, which is rare.
+func (s *batchSocket) writeFragmented(r *run) {
+	s.flush()
+	s.setFragmentation(true)
+	s.add(r.data, r, 0)
+	s.flush()
+	s.setFragmentation(false)
+}
+
+// setFragmentation lets the network cut datagrams, or not. The kernel's own
+// idea of the path's size counts for nothing: that is found out by asking.
+func (s *batchSocket) setFragmentation(allow bool) {
+	four, six := unix.IP_PMTUDISC_PROBE, unix.IPV6_PMTUDISC_PROBE
+	if allow {
+		four, six = unix.IP_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT
+	}
+	_ = s.raw.Control(func(fd uintptr) {
+		if s.six {
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, six)
+		} else {
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, four)
+		}
+	})
 }
 
 // add puts one message into the batch: a datagram, or a run with its segment

@@ -96,7 +96,7 @@ func (d *Driver) send(now reliability.Time) {
 		}
 		for run := d.buf[:n]; len(run) > 0; {
 			size := min(max(t.SegmentSize, 1), len(run))
-			d.host.Send(from, t.To, run[:size])
+			d.host.send(from, t.To, run[:size], t.MayFragment)
 			run = run[size:]
 		}
 	}

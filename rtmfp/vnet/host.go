@@ -156,7 +156,13 @@ func (h *Host) Leave(local netip.AddrPort, group netip.Addr) {
 // when from is not valid, from the first interface of to's address family.
 // data is copied. A datagram that cannot be sent is counted and dropped, as a
 // socket without a route does.
-func (h *Host) Send(from, to netip.AddrPort, data []byte) {
+func (h *Host) Send(from, to netip.AddrPort, data []byte) { h.send(from, to, data, false) }
+
+// SendFragmented sends a datagram that links with a smaller MTU pass all the
+// same, as if it were cut and put together again.
+func (h *Host) SendFragmented(from, to netip.AddrPort, data []byte) { h.send(from, to, data, true) }
+
+func (h *Host) send(from, to netip.AddrPort, data []byte, fragmented bool) {
 	n := h.net
 	n.stats.Sent++
 	p := h.port(from)
@@ -185,7 +191,7 @@ func (h *Host) Send(from, to netip.AddrPort, data []byte) {
 	}
 	pkt := n.pool.take(len(data))
 	copy(pkt.data, data)
-	pkt.from, pkt.to, pkt.size, pkt.hops, pkt.island = p.addr, to, size, 0, h.island
+	pkt.from, pkt.to, pkt.size, pkt.hops, pkt.island, pkt.fragmented = p.addr, to, size, 0, h.island, fragmented
 	n.send(&p.up, evForward, p.lan.id, pkt)
 }
 

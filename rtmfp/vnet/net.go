@@ -189,7 +189,11 @@ func (n *Net) send(l *Link, kind eventKind, what int32, pkt *packet) {
 		n.arrive(kind, what, pkt)
 		return
 	}
-	o := l.Pass(n.now, pkt.size)
+	size := pkt.size
+	if pkt.fragmented && l.params.MTU > 0 {
+		size = min(size, l.params.MTU)
+	}
+	o := l.Pass(n.now, size)
 	if o.Reordered {
 		n.stats.Reordered++
 	}

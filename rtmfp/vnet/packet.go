@@ -12,6 +12,8 @@ type packet struct {
 	size     int    // nominal size of the IP packet in bytes
 	hops     uint8
 	island   int32 // partition of the sender
+	// fragmented packets pass links with a smaller MTU.
+	fragmented bool
 }
 
 // Sizes of IPv4 or IPv6 header and UDP header together, in bytes.
