@@ -363,7 +363,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	if l.ours() && r.caps&CapOverlay != 0 {
 		r.tellList(l)
 	}
-	r.listsChanged(now)
+	r.listsChanged(now, l)
 	r.recomputeSoon(now)
 	r.dropOverCap(now)
 	return l
@@ -403,7 +403,7 @@ func (r *Ring) unlink(now reliability.Time, l *link, cause endCause) {
 	r.closeCircuit(now, l.circuit, owire.RelayDone)
 	r.circuitsLost(now, l, &id)
 	r.placeOnRing(now)
-	r.listsChanged(now)
+	r.listsChanged(now, l)
 	r.recomputeSoon(now)
 }
 

@@ -68,11 +68,11 @@ func (r *Ring) updateCoverage() {
 	self := r.addr
 	from, to := self.Sub(Address{31: 1}), self
 	if r.nearest && r.ready {
-		half := Fraction(1)
-		from, to = self.Add(half), self.Add(half)
+		opposite := self.Add(Fraction(1))
+		from, to = opposite, opposite
 		if up, down := r.owner(1), r.owner(-1); up != nil {
-			to = midpoint(self, r.id(up).Address())
-			from = midpoint(r.id(down).Address(), self)
+			to = self.Add(half(r.id(up).Address().Sub(self)))
+			from = self.Sub(half(self.Sub(r.id(down).Address())))
 		}
 	}
 	if from == r.coverageFrom && to == r.coverageTo {
@@ -103,13 +103,12 @@ func (r *Ring) owner(step int) *link {
 	return nil
 }
 
-// midpoint returns the place halfway on the way upwards from a to b.
-func midpoint(a, b Address) Address {
-	way := b.Sub(a)
+// half returns a/2, rounded down.
+func half(a Address) Address {
 	carry := byte(0)
-	for i, c := range way {
-		way[i] = c>>1 | carry
+	for i, c := range a {
+		a[i] = c>>1 | carry
 		carry = c << 7
 	}
-	return a.Add(way)
+	return a
 }

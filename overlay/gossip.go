@@ -110,7 +110,7 @@ func (r *Ring) handleReady(now reliability.Time, l *link, nearest bool) {
 		l.set(linkNearest, nearest)
 		r.tell(EventNeighborChanged, l)
 		r.updateCoverage()
-		r.listsChanged(now)
+		r.listsChanged(now, l)
 	}
 	if !l.is(linkReported) {
 		r.reportTo(now, l, formFull, true)

@@ -150,12 +150,12 @@ func (s *sim) corrupt(h *hostile) {
 // the ring of the honest nor make them dial much.
 func TestFakeMembers(t *testing.T) {
 	s := newSim(t, simOptions{seed: 21, caps: CapOverlay, loss: 0.01, unreachable: 0.2})
-	s.fill(150, 10*time.Millisecond)
+	s.fill(120, 10*time.Millisecond)
 	s.corrupt(liar(makeFakes(100_000), someAddr))
 	s.run(30 * time.Second)
 	before, _ := s.totals()
 	wrong, total := 0, 0
-	for range 120 {
+	for range 60 {
 		s.run(time.Second)
 		w := s.honestRing()
 		wrong += w.nodes - w.first
@@ -163,9 +163,9 @@ func TestFakeMembers(t *testing.T) {
 	}
 	s.check()
 	after, _ := s.totals()
-	dials := float64(after.Dials-before.Dials) / 120 / 150
+	dials := float64(after.Dials-before.Dials) / 60 / 120
 	t.Logf("first neighbors wrong for %.3f %% of the time, %.2f dials a second and node, %.2f failed", 100*float64(wrong)/float64(total), dials,
-		float64(after.DialsFailed-before.DialsFailed)/120/150)
+		float64(after.DialsFailed-before.DialsFailed)/60/120)
 	if float64(wrong) > 0.005*float64(total) {
 		t.Errorf("seed 21: first neighbors wrong for %d of %d node seconds", wrong, total)
 	}

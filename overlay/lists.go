@@ -40,8 +40,10 @@ func prefixAt(pos uint64) Prefix { return Prefix(pos>>32) &^ prefixFlags }
 const (
 	// maxList is how many neighbors of one neighbor are kept in mind.
 	maxList = 128
-	// listDelay lets several changes go out as one.
-	listDelay = 2 * time.Second
+	// listDelay lets several changes go out as one, listDelayFar those of links
+	// that are none of the ring.
+	listDelay    = 2 * time.Second
+	listDelayFar = 10 * time.Second
 )
 
 // NeighborsOf returns whom a neighbor has told to be linked with, sorted by
@@ -97,11 +99,18 @@ func (r *Ring) tellList(l *link) {
 	r.send(r.id(l), FlowOverlay, owire.AppendNeighbors(nil, m))
 }
 
-// listsChanged has the neighbors told in a moment who came and went.
-func (r *Ring) listsChanged(now reliability.Time) {
-	if r.caps&CapOverlay != 0 {
-		r.hastenTimer(timerLists, now.Add(listDelay))
+// listsChanged has the neighbors told in a moment that a link came, went or
+// changed, and not quite so soon if it is none of the ring: those change most
+// often, and little depends on them.
+func (r *Ring) listsChanged(now reliability.Time, l *link) {
+	if r.caps&CapOverlay == 0 {
+		return
 	}
+	delay := listDelay
+	if l.side == 0 && !l.is(linkSuspect) && now.Sub(r.started) > youngAge {
+		delay = listDelayFar
+	}
+	r.hastenTimer(timerLists, now.Add(delay))
 }
 
 // tellChanges tells the neighbors what has changed since the last time.

@@ -180,7 +180,7 @@ func (r *Ring) suspect(now reliability.Time, l *link) {
 	r.placeOnRing(now)
 	r.tell(EventNeighborChanged, l)
 	r.updateCoverage()
-	r.listsChanged(now)
+	r.listsChanged(now, l)
 	r.circuitsLost(now, l, &id)
 	r.recomputeSoon(now)
 	if r.caps&CapOverlay != 0 {
@@ -256,7 +256,7 @@ func (r *Ring) absolve(now reliability.Time, l *link) {
 	r.tell(EventNeighborChanged, l)
 	r.placeOnRing(now)
 	r.updateCoverage()
-	r.listsChanged(now)
+	r.listsChanged(now, l)
 	r.recomputeSoon(now)
 }
 
