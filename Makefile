@@ -54,7 +54,7 @@ cross: ## build for every platform that is supported, and keep nothing
 EDGEFUZZTIME ?= 25s
 EDGEFUZZ := ingest/rtmp:FuzzChunkReader ingest/rtmp:FuzzSession ingest/flv:FuzzReader \
   packager/flv:FuzzParseVideo packager/flv:FuzzParseAudio packager:FuzzUnpackager rtmfp/amf0:FuzzParse \
-  ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/web:FuzzClassify \
+  ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/hls:FuzzMuxer playout/web:FuzzClassify \
   rtmfp:FuzzEndpoint rtmfp/netconnection:FuzzServer
 
 fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (25s) each

@@ -303,6 +303,7 @@ func hostile(t testing.TB) map[string][]byte {
 		"time over 4 h 39 min":             pack(connect, publish, message{kind: typeAudio, timestamp: 0x1000000, stream: 1, chunks: 4, body: make([]byte, 601)}),
 		"aggregate of nonsense":            pack(connect, publish, raw(typeAggregate, "08 ffffff 000000 00 000000"), raw(typeAggregate, "00")),
 		"many streams":                     pack(append([]message{connect}, manyStreams()...)...),
+		"challenge and answer":             pack(call(3, 0, "connect", 1, amf0.Object(amf0.Property{Name: "app", Value: amf0.String("live?authmod=adobe&user=me&challenge=1&response=x&opaque=y")}, amf0.Property{Name: "type", Value: amf0.String("nonprivate")}))),
 		"connect twice":                    pack(connect, connect),
 		"short controls":                   pack(connect, raw(typeUserControl, "00"), raw(typeUserControl, "0006"), raw(typeAck, ""), raw(typeWindowAckSize, "")),
 		"AMF3 command":                     pack(raw(typeCommandAMF3, "00"), raw(typeCommandAMF3, "")),
@@ -499,12 +500,16 @@ func playTo(conn net.Conn, tags []packager.Message, asked chan<- string) {
 // FuzzSession feeds a publisher's bytes after the handshake to a session.
 func FuzzSession(f *testing.F) {
 	for _, input := range hostile(f) {
-		f.Add(input)
+		f.Add(input, false)
+		f.Add(input, true)
 	}
 	log := slog.New(slog.DiscardHandler)
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte, account bool) {
 		config := ingest.DefaultConfig()
 		config.Grace = 0
+		if account {
+			config.Account = ingest.Account{User: "me", Password: "p"}
+		}
 		server := NewServer(ingest.NewRegistry(config, &counter{messages: make(map[string]int)}, log), &fakePlayer{}, log)
 		conn := &deafConn{r: bytes.NewReader(b)}
 		input := &countingConn{Conn: conn}

@@ -14,6 +14,9 @@ const (
 	// stillMax is how long a picture may stand while the sound goes on, or
 	// where pictures are that far apart anyway.
 	stillMax = 10 * time.Second
+	// maxSilence bounds what is filled in at one time: more has no reason but
+	// times that make no sense.
+	maxSilence = 5 * time.Second
 )
 
 // lane holds the samples of one track that wait for their part.
@@ -140,7 +143,11 @@ func (l *lane) silenceTo(from, to time.Duration) {
 		l.end += missing / l.silenceUnit * l.silenceUnit // a hole is left a hole
 	}
 	l.hasEnd = true
-	for end := packager.ToScale(to+startOffset, l.scale); l.end < end; {
+	end := packager.ToScale(to+startOffset, l.scale)
+	if skip := end - l.end - packager.ToScale(maxSilence, l.scale); skip > 0 {
+		l.end += skip / l.silenceUnit * l.silenceUnit
+	}
+	for l.end < end {
 		l.pushSilence()
 	}
 	l.begun, l.reached = true, max(l.reached, to)

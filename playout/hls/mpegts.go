@@ -111,16 +111,22 @@ func (t *tsWriter) writeVideo(s pendingSample) {
 	}
 	pts := s.at + packager.ToScale(s.PTS-s.DTS, 90000)
 	if t.codec == packager.CodecH264 {
-		_ = t.w.WriteH264(t.video, pts, s.at, t.unitsOf(s, func(u []byte) bool {
+		units := t.unitsOf(s, func(u []byte) bool {
 			k := h264.TypeOf(u)
 			return k == h264.TypeAUD || k == h264.TypeSPS || k == h264.TypePPS || k >= h264.TypeEndOfSeq && k <= h264.TypeFiller
-		}))
+		})
+		if len(units) > 0 {
+			_ = t.w.WriteH264(t.video, pts, s.at, units)
+		}
 		return
 	}
-	_ = t.w.WriteH265(t.video, pts, s.at, t.unitsOf(s, func(u []byte) bool {
+	units := t.unitsOf(s, func(u []byte) bool {
 		k := h265.TypeOf(u)
 		return k >= h265.TypeVPS && k <= h265.TypeFiller
-	}))
+	})
+	if len(units) > 0 {
+		_ = t.w.WriteH265(t.video, pts, s.at, units)
+	}
 }
 
 // unitsOf returns the units of an access unit with the parameter sets before a
