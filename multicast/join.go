@@ -6,6 +6,8 @@ const (
 	// keyWait is for how long a joiner waits to hear of a key frame before it
 	// begins with what is newest, in milliseconds.
 	keyWait = 400
+	// keyPatience is for how long sound waits for the first key frame.
+	keyPatience = 1500
 	// plainJoin is how many fragments before the newest a joiner begins whose
 	// neighbors cannot tell of key frames.
 	plainJoin = 48
@@ -23,6 +25,8 @@ type joining struct {
 	first   fragmenter.ID // where delivery begins
 	key     fragmenter.ID // the last fragment of the first key frame
 	since   millis        // when we first heard of any fragment
+	// placedAt is when the place to begin was decided.
+	placedAt millis
 }
 
 // rank orders what a joiner pulls: what it needs to begin, then sound, then
@@ -70,7 +74,7 @@ func (s *stream) place(first, newest fragmenter.ID) {
 		return
 	}
 	j.placed, j.pulling = true, true
-	j.first, j.head = first, newest
+	j.first, j.head, j.placedAt = first, newest, s.e.ms
 	for c := range s.slices {
 		if sl := &s.slices[c]; sl.parent == none {
 			sl.orphan = s.e.ms
@@ -88,7 +92,7 @@ func (s *stream) tickJoin() {
 		return
 	}
 	if k := s.keyFrame; !s.playable && k.first > j.first && s.isWhole(k.begin, k.last) {
-		j.first = k.first
+		j.first, j.key = k.first, k.last
 		s.startDelivery(k.first)
 	}
 	id, missing := s.win.NextMissing(max(j.first, s.win.live))

@@ -41,7 +41,11 @@ func (s *stream) handleMedia(n *neighbor, b []byte) {
 		s.counts.outOfWindow++
 		return
 	}
-	if s.win.Has(f.ID) {
+	held := s.win.Has(f.ID)
+	if !n.ext && s.win.at(f.ID).mark&markPulled == 0 {
+		s.notePlainPush(n, f.ID, held)
+	}
+	if held {
 		s.counts.duplicates++
 		s.counts.duplicateBytes += uint64(len(b))
 		s.handleDuplicate(n, f.ID)

@@ -235,7 +235,8 @@ func (s *stream) ask(c int, index int16, urgent bool) {
 func (s *stream) startFor(sl *slice, n *neighbor) fragmenter.ID {
 	next := sl.last + fragmenter.SliceCount
 	if sl.last == 0 {
-		next = s.win.known + 1 + s.rates.idsIn(n.rtt)
+		// What is older than our arrival is pulled.
+		next = max(s.join.head, s.win.live-1) + 1
 	}
 	if sl.parent == none || sl.starved != 0 {
 		return max(next, s.win.live, 1)

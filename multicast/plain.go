@@ -14,7 +14,10 @@ const (
 	// plainAnswer is how long beyond two round trips data of a slice may take
 	// that was asked for by a mask. Silence is the only refusal.
 	plainAnswer = 200
-	plainRefuse = 6000 // a neighbor that gave none is not asked again
+	plainRefuse = 3000 // a neighbor that gave none is not asked again
+	// plainRecent is how old what a neighbor holds of a slice may be for it to be
+	// asked, and plainLook how many numbers of its map are looked at.
+	plainRecent, plainLook = 2000, 64
 	// plainTrial is how often a quicker parent is tried, plainGain how much
 	// quicker it must be: without a stop number a change costs duplicates.
 	plainTrial = 2000
@@ -136,7 +139,7 @@ func (s *stream) lastResort(c int) {
 	for i := range s.peers {
 		p := &s.peers[i]
 		n := s.e.neighbors[i]
-		if !p.takesPart() || p.feeds&(1<<c) != 0 && p.is(peerExt) || p.refused[c].isAhead(s.e.ms) || n.suspect.isAhead(s.e.ms) {
+		if !p.takesPart() || p.feeds&(1<<c) != 0 || p.refused[c].isAhead(s.e.ms) || n.suspect.isAhead(s.e.ms) {
 			continue
 		}
 		cost := n.rtt + s.e.config.Rand.Float32()*urgentSpread
@@ -148,7 +151,7 @@ func (s *stream) lastResort(c int) {
 				continue
 			}
 			cost += publisherCost
-		case p.plain.mapAt == 0 || s.e.ms.after(p.plain.mapAt) > plainFresh:
+		case p.plain.mapAt == 0 || s.e.ms.after(p.plain.mapAt) > plainFresh || !s.isAheadIn(p.plain, c):
 			continue
 		default:
 			cost += plainSpread * float32(bits.OnesCount8(p.plain.sent))
@@ -165,6 +168,27 @@ func (s *stream) lastResort(c int) {
 		return
 	}
 	s.askPlain(c, best)
+}
+
+// isAheadIn reports whether a neighbor's map shows that it gets a slice. Nothing
+// else tells in the plain protocol that it does not wait for us.
+func (s *stream) isAheadIn(pl *plainPeer, c int) bool {
+	recent := s.win.known - min(s.rates.idsIn(plainRecent), s.win.known)
+	for id := pl.last; id > recent && id > pl.last-min(plainLook, pl.last); id-- {
+		if id.Slice() == c && pl.has(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// leavePlain gives up a parent of the plain protocol that has nothing to push.
+// Such a parent may well wait for us.
+func (s *stream) leavePlain(c int, n *neighbor) {
+	s.peers[n.index].refused[c] = s.e.ms + plainRefuse
+	s.dropMaskBit(n, c)
+	s.loseParent(c)
+	s.seekUrgent(c)
 }
 
 // sourceAfter is for how long a slice has no parent before the source itself is

@@ -287,7 +287,7 @@ func (s *stream) startDelivery(first fragmenter.ID) {
 
 // deliver hands over what is complete.
 func (s *stream) deliver() {
-	if s.assembler == nil || s.play == nil {
+	if s.assembler == nil || s.play == nil || s.waitsForKey() {
 		return
 	}
 	for {
@@ -310,6 +310,13 @@ func (s *stream) deliver() {
 		s.done = true
 		s.e.events.push(Event{Kind: EventEnd, Name: s.name, Key: s.key})
 	}
+}
+
+// waitsForKey reports whether a joiner's first key frame is still coming. What
+// comes after it waits for it: a picture is what a viewer waits for.
+func (s *stream) waitsForKey() bool {
+	j := &s.join
+	return !s.playable && j.key != 0 && s.win.contains(j.key) && s.e.ms.after(j.placedAt) < keyPatience && !s.isWhole(j.first, j.key)
 }
 
 // expire drops what has left the window, and gives up what is missing of it.

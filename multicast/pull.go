@@ -165,6 +165,8 @@ func (s *stream) pullWait(id fragmenter.ID, sl *slice, m mark) (wait float32, ra
 		return waitNeverRan, 2
 	case sl.parent == none:
 		return waitOrphan + settle, 2
+	case id < sl.handover && sl.former == none:
+		return waitOrphan + settle, 2
 	case id < sl.handover, s.wasSkipped(id, sl, m):
 		return waitSkipped + settle, 2
 	case sl.starved != 0:

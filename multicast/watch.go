@@ -66,6 +66,9 @@ func (s *stream) watchParents() {
 			sl.starved = s.e.ms
 			sl.tryAt = 0
 			s.counts.parentsLost++
+			if !n.ext {
+				s.leavePlain(c, n)
+			}
 		}
 	}
 }
