@@ -46,6 +46,12 @@ func checkFlowOptions(t *testing.T) {
 	st.clear()
 	out := f.openFlow(rtmfp.FlowConfig{Metadata: []byte("mine"), Return: in})
 	want := wire.AppendFlowOptions(nil, wire.FlowOptions{Metadata: []byte("mine"), ReturnFlow: 77, HasReturnFlow: true})
+	// What the far end would refuse is not tried.
+	f.send(data(wire.UserData{FlowID: 78, SequenceNumber: 1, Options: first("over"), Final: true}))
+	if _, err := f.session.OpenFlow(st.now, rtmfp.FlowConfig{Metadata: []byte("late"), Return: st.last(rtmfp.FlowOpened).Recv}); err != rtmfp.ErrClosed {
+		t.Errorf("answering a flow that has ended returns %v", err)
+	}
+	st.clear()
 	check := func(name string, options bool) {
 		t.Helper()
 		packets := 0

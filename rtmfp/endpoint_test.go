@@ -221,15 +221,16 @@ func TestPartialReliability(t *testing.T) {
 	}
 }
 
-// Two peers behind NATs find each other through an introducer.
-func TestIntroduction(t *testing.T) {
+// Two peers behind NATs find each other through an introducer; the table says
+// which pairs connect directly.
+func TestNATMatrix(t *testing.T) {
 	kinds := []vnet.NATParams{vnet.FullCone(), vnet.AddressRestricted(), vnet.PortRestricted(), vnet.Symmetric()}
-	table := "connects directly:"
+	table := fmt.Sprintf("in the virtual network:\n%-20s%-20v%-20v%-20v%-20v", "from \\ to", kinds[0], kinds[1], kinds[2], kinds[3])
 	for i, left := range kinds {
 		table += fmt.Sprintf("\n%-20s", left)
 		for j, right := range kinds {
 			ok := introduce(t, left, right)
-			table += fmt.Sprintf("%-20s ", map[bool]string{true: "yes", false: "no"}[ok])
+			table += fmt.Sprintf("%-20s", map[bool]string{true: "direct", false: "-"}[ok])
 			// A symmetric NAT shows everybody another port, so that only far
 			// ends that filter by address at most can be reached through it.
 			want := !(i == 3 && j >= 2 || j == 3 && i >= 2)

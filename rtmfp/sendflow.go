@@ -22,7 +22,9 @@ const (
 type FlowConfig struct {
 	// Metadata tells the receiver; at most 512 bytes.
 	Metadata []byte
-	// Return is the flow of the far end that this one answers, or nil.
+	// Return is the flow of the far end that this one answers, or nil. It has
+	// to be open still, since the far end refuses answers to flows that are
+	// closed.
 	Return *RecvFlow
 	// Priority orders flows of a session, higher first.
 	Priority int
@@ -68,6 +70,8 @@ func (s *Session) OpenFlow(_ Instant, config FlowConfig) (*SendFlow, error) {
 		return nil, ErrLimit
 	case len(config.Metadata) > metadataMax:
 		return nil, ErrLimit
+	case config.Return != nil && (config.Return.s != s || config.Return.state != recvOpen):
+		return nil, ErrClosed // the far end would refuse it
 	}
 	for s.sendByID[s.nextFlow] != nil {
 		s.nextFlow++
