@@ -66,13 +66,15 @@ func PlainEstimate(below, above uint64) float64 {
 // the neighbors that take messages for others, and tells of changes.
 func (r *Ring) updateCoverage() {
 	self := r.addr
-	from, to := self.Sub(Address{31: 1}), self
+	one := Address{31: 1}
+	from, to := self, self
 	if r.nearest && r.ready {
 		opposite := self.Add(Fraction(1))
-		from, to = opposite, opposite
+		from, to = opposite.Add(one), opposite
 		if up, down := r.owner(1), r.owner(-1); up != nil {
 			to = self.Add(half(r.id(up).Address().Sub(self)))
-			from = self.Sub(half(self.Sub(r.id(down).Address())))
+			below := r.id(down).Address()
+			from = below.Add(half(self.Sub(below))).Add(one)
 		}
 	}
 	if from == r.coverageFrom && to == r.coverageTo {

@@ -339,10 +339,10 @@ func (r *Ring) EstimatedMembers() float64 { return r.members }
 // been linked.
 func (r *Ring) TakesNearest() bool { return r.ready && r.nearest }
 
-// Coverage returns the arc of addresses that this node answers for: from,
-// exclusive, upwards to to, inclusive. It is the whole ring if they are equal.
-// In receive mode EXACT only the node's own address is covered, and both are
-// that.
+// Coverage returns the arc of addresses that this node answers for, upwards from
+// from to to, both inclusive: up to the midpoints to its neighbors, of which the
+// one below is the neighbor's. In receive mode EXACT, and before the node is
+// ready, both are its own address.
 func (r *Ring) Coverage() (from, to Address) { return r.coverageFrom, r.coverageTo }
 
 // act queues an action.
