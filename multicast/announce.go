@@ -18,6 +18,7 @@ func (e *Engine) handleFirst(n *neighbor, key StreamKey, b []byte) {
 		return
 	}
 	s := e.newStream(key, a.Name, a.StreamParams)
+	s.counts.gotControl.add(len(b))
 	e.events.push(Event{Kind: EventStreamSeen, Name: s.name, Key: key, Params: s.params})
 	s.handleAnnouncement(n)
 	e.bind()

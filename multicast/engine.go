@@ -101,6 +101,14 @@ func (e *Engine) HandleNeighbor(now reliability.Time, link overlay.LinkInfo) {
 	e.enter(now)
 	ext := e.ext && link.Caps&CapMulticast != 0
 	n := e.byPeer[link.Peer]
+	if link.Relayed {
+		// What leads through a third member carries the ring's control and no
+		// media: the relay would drop nearly all of it.
+		if n != nil {
+			e.removeNeighbor(n)
+		}
+		return
+	}
 	if n != nil && n.ext != ext {
 		e.removeNeighbor(n) // it connected anew, as another implementation
 		n = nil
