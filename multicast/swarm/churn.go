@@ -11,6 +11,8 @@ type churn struct {
 	rand *rand.Rand
 	// left is called when a member has left; nil when nobody comes for it.
 	left func(n *Node)
+	// over tells that nobody comes or goes any more.
+	over bool
 }
 
 func (c *churn) init(s *Sim) {
@@ -31,9 +33,11 @@ func (c *churn) live(n *Node, beginning bool) {
 	}
 	silent := c.rand.Float64() < p.Silent
 	c.sim.After(life, func() {
-		if silent {
+		switch {
+		case c.over:
+		case silent:
 			n.Crash()
-		} else {
+		default:
 			n.Leave()
 		}
 	})
@@ -48,6 +52,9 @@ func (c *churn) replace(start func(n *Node)) {
 			return
 		}
 		s.After(between(c.rand, s.sc.Churn.ReplaceMin, s.sc.Churn.ReplaceMax), func() {
+			if c.over {
+				return
+			}
 			n := s.AddNode(old.upload)
 			start(n)
 			c.live(n, false)

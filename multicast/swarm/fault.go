@@ -145,6 +145,8 @@ func RandomFaults(r *rand.Rand, n int, within time.Duration) []Fault {
 type faults struct {
 	splitEnd reliability.Time
 	rand     *rand.Rand
+	// held is for how long members may have been held up in all.
+	held time.Duration
 }
 
 // healed returns when a division of the network ends.
@@ -183,6 +185,7 @@ func (s *Sim) strike(f Fault) {
 			n.Leave()
 		}
 	case FaultSplit:
+		s.fault.held += f.For
 		chosen := s.victims(f.Share)
 		s.fault.splitEnd = s.now.Add(f.For)
 		for _, n := range chosen {
@@ -194,6 +197,7 @@ func (s *Sim) strike(f Fault) {
 			}
 		})
 	case FaultFreeze:
+		s.fault.held += f.For
 		for _, n := range s.victims(f.Share) {
 			n.frozen = s.now.Add(f.For)
 		}

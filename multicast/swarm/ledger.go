@@ -28,6 +28,16 @@ var byteNames = [byteKinds]string{"payload", "framing", "again", "stream", "over
 // nodeBytes is what one node has sent while the ledger was on.
 type nodeBytes struct{ total, relayed uint64 }
 
+// books are what one node has done from its beginning, to hold against what it
+// counts itself. Bytes are those of messages.
+type books struct {
+	sentFragments, sentBytes   uint64
+	firstFragments, firstBytes uint64 // that it had not before
+	againFragments, againBytes uint64
+	sentControl, gotControl    uint64 // bytes on the flows of streams
+	messages                   uint64 // handed to the application
+}
+
 // ledger counts bytes and deliveries outside the nodes: what the cores say of
 // themselves plays no part in it.
 type ledger struct {
@@ -45,6 +55,7 @@ type ledger struct {
 
 	mediaSent, mediaArrived, mediaDied uint64 // fragments that left, arrived, or met nobody
 	abandoned, mediaDropped            uint64 // given up, or sent to nobody
+	mediaBegun, mediaEnded             uint64 // packets of fragments taken and given back
 	dials                              uint64
 
 	media  media
@@ -132,7 +143,12 @@ func (l *ledger) received(from, to *Node, p *packet) {
 	}
 	if first {
 		v.from(from, id)
+		to.books.firstFragments++
+		to.books.firstBytes += uint64(len(p.data))
+		return
 	}
+	to.books.againFragments++
+	to.books.againBytes += uint64(len(p.data))
 }
 
 // died books a packet that met nobody.

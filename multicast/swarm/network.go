@@ -23,6 +23,7 @@ type network struct {
 	chance rand.PCG
 	loss   float64 // extra loss by a fault, 0 to 1
 	seed   uint64
+	mean   float64
 	toBad  float64
 	toGood float64
 }
@@ -38,6 +39,7 @@ func (w *network) init(sc *Scenario) {
 // setLoss makes a two-state chain in which a share loss of the packets is lost
 // in bursts of sc.LossBurst on average. In its bad state it loses all.
 func (w *network) setLoss(loss float64) {
+	w.mean = loss
 	w.toGood = 1 / max(w.sc.LossBurst, 1)
 	w.toBad = 0
 	if loss > 0 {
@@ -109,24 +111,32 @@ func punches(a, b NATKind) bool {
 	return a == NATOpen || b == NATOpen || a == NATCone && b == NATCone
 }
 
-// lose decides the fate of one packet; bad is the state of its way.
-func (w *network) lose(bad *bool) bool {
+// lose decides the fate of one packet; bad is the state of its way, and gap the
+// time since the packet before. A spell of loss is over after a while even if
+// nothing is sent: else it would take all probes of a quiet link.
+func (w *network) lose(bad *bool, gap time.Duration) bool {
 	if w.loss > 0 && w.float() < w.loss {
 		return true
 	}
-	if w.toBad == 0 {
-		return false
-	}
-	if *bad {
+	switch {
+	case w.toBad == 0:
+		*bad = false
+	case gap > spell:
+		*bad = w.float() < w.mean
+	case *bad:
 		*bad = w.float() >= w.toGood
-	} else {
+	default:
 		*bad = w.float() < w.toBad
 	}
 	return *bad
 }
 
-// chanceOfLoss is the mean loss, for handshakes: packets that have no way yet.
+// spell is after which silence a way's state is drawn anew.
+const spell = 150 * time.Millisecond
+
+// losesOnce decides by the mean loss, for packets that have no way yet and for
+// repetitions.
 func (w *network) losesOnce() bool {
-	p := w.loss + w.sc.Loss
+	p := w.loss + w.mean
 	return p > 0 && w.float() < p
 }

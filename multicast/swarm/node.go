@@ -50,6 +50,7 @@ type Node struct {
 	// Ready is when its ring links stood.
 	Ready reliability.Time
 	sent  nodeBytes
+	books books
 	View  *view // what it has received of the stream; nil without one
 }
 
@@ -174,6 +175,9 @@ func (n *Node) act(a *Action) {
 	case overlay.ActionCancelDial:
 		delete(n.dials, indexOf(a.Peer))
 	case overlay.ActionSend:
+		if isStream(a.Flow) {
+			n.books.sentControl += uint64(len(a.Data))
+		}
 		if s := n.peers[indexOf(a.Peer)]; s != nil {
 			n.send(s, kindMessage, a.Flow, a.Key, a.Data)
 		}

@@ -75,6 +75,9 @@ func (s *Sim) takePacket() *packet {
 
 // release gives a packet back.
 func (s *Sim) release(p *packet) {
+	if p.kind == kindMedia || p.kind == kindAgain {
+		s.ledger.mediaEnded++
+	}
 	*p = packet{next: s.free, gen: p.gen + 1}
 	s.free = p
 }
@@ -99,6 +102,8 @@ func (n *Node) send(x *session, kind packetKind, f overlay.Flow, k Key, data []b
 func (n *Node) sendMedia(m *Media) {
 	s := n.sim
 	x := n.peers[indexOf(m.Peer)]
+	n.books.sentFragments++
+	n.books.sentBytes += uint64(len(m.Data))
 	if x == nil || x.circuit != nil {
 		s.ledger.mediaDropped++
 		return
@@ -106,6 +111,7 @@ func (n *Node) sendMedia(m *Media) {
 	p := s.takePacket()
 	p.s, p.side, p.kind, p.flow, p.key = x, uint8(x.side(n)), kindMedia, overlay.FlowMedia, s.keyNumber(m.Key)
 	p.data, p.deadline = m.Data, m.Deadline
+	s.ledger.mediaBegun++
 	s.ledger.checkSend(n, p)
 	n.transmit(p, len(m.Data))
 }
@@ -128,7 +134,7 @@ func (n *Node) transmit(p *packet, size int) {
 	n.depart(p)
 	w.flying += p.size
 	if p.kind == kindMedia {
-		s.sendOnce(p)
+		s.sendOnce(p, gap)
 		return
 	}
 	n.Core.Charge(s.now, int(p.size))
@@ -158,9 +164,9 @@ func (n *Node) spend(bytes int, kind byteKind) {
 
 // sendOnce sends a fragment. If it is lost, the sender learns of it when a
 // later packet of the same way gets through, or when the timeout passes.
-func (s *Sim) sendOnce(p *packet) {
+func (s *Sim) sendOnce(p *packet, gap time.Duration) {
 	x, w := p.s, &p.s.way[p.side]
-	if s.cut(x) || s.net.lose(&w.bad) {
+	if s.cut(x) || s.net.lose(&w.bad, gap) {
 		p.listed = true
 		tail := &w.lost
 		for *tail != nil {
@@ -225,7 +231,7 @@ func (s *Sim) sendAgain(p *packet) {
 	n.depart(p)
 	n.Core.Charge(s.now, int(p.size))
 	s.ledger.spent(n, int(p.size), bytesAgain)
-	s.sendOnce(p)
+	s.sendOnce(p, 0)
 }
 
 // sendOrdered sends what arrives for certain and in order, if the far end
@@ -244,7 +250,7 @@ func (s *Sim) sendOrdered(n *Node, p *packet, gap time.Duration) {
 	// The first repetition comes when a later packet shows the gap. By then,
 	// and all the more after a timeout, a spell of loss has mostly passed.
 	wait := min(timeout(x), 2*x.latency+gap)
-	for lost := s.net.lose(&w.bad); lost; lost = s.net.losesOnce() {
+	for lost := s.net.lose(&w.bad, gap); lost; lost = s.net.losesOnce() {
 		if once {
 			s.lostForGood(p)
 			return
@@ -344,6 +350,9 @@ func (s *Sim) deliver(p *packet, from, to *Node) {
 		s.ledger.received(from, to, p)
 		to.Core.HandleMessage(s.now, from.ID, channel, p.data)
 	case kindMessage:
+		if isStream(p.flow) {
+			to.books.gotControl += uint64(len(p.data))
+		}
 		to.Core.HandleMessage(s.now, from.ID, channel, p.data)
 	case kindPing:
 		to.send(p.s, kindPong, 0, Key{}, nil)

@@ -32,8 +32,9 @@ type Scenario struct {
 	// as multiples of the rate.
 	Upload       []UploadClass
 	SourceUpload float64
-	// LeafLine is what the line of a member that gives nothing carries, in
-	// bit/s: acknowledgements and gossip need some.
+	// LeafLine is what a line carries at least, in bit/s. Members that give
+	// nothing have one too: they send acknowledgements, gossip and handshakes,
+	// and below about 256 kbit/s the last make joining slow.
 	LeafLine float64
 
 	// SquareDelay is the one-way delay over a distance of 1 in the unit square
@@ -132,7 +133,7 @@ func reference() *Scenario {
 	return &Scenario{
 		Seed: 1, Nodes: 10_000, Ramp: 10 * time.Second, Settle: 50 * time.Second, Duration: 10 * time.Minute,
 		Rate: 1_000_000, Window: 4 * time.Second, Margin: 2 * time.Second, FragmentSize: 959,
-		Rho: 1.5, Upload: MixedUpload(), SourceUpload: 10, LeafLine: 256_000,
+		Rho: 1.5, Upload: MixedUpload(), SourceUpload: 10, LeafLine: 1_000_000,
 		SquareDelay: 90 * time.Millisecond, AccessDelay: 2 * time.Millisecond, AccessJitter: 6 * time.Millisecond,
 		Loss: 0.01, LossBurst: 3, Unreachable: 0.3, BootRTT: 2.5, IntroduceNear: 4, IntroduceRandom: 6,
 		Churn: ReferenceChurn(),

@@ -46,7 +46,7 @@ func (sc *Scenario) settings() []Setting {
 		{Name: "rho", Value: number(sc.Rho), Help: "upload there is for each bit that must be received; 0: as the classes are"},
 		{Name: "upload", Value: uploadText(sc.Upload), Help: "classes of members: share × what they give, in multiples of the rate"},
 		{Name: "source-upload", Value: number(sc.SourceUpload), Help: "the publisher's, in multiples of the rate"},
-		{Name: "leaf-line", Value: rateText(sc.LeafLine), Help: "what the line of a member that gives nothing carries, in bit/s"},
+		{Name: "leaf-line", Value: rateText(sc.LeafLine), Help: "what a line carries at least, in bit/s: also members that give nothing send acknowledgements and gossip"},
 		{Name: "latency-file", Value: latency, Help: fmt.Sprintf("square matrix of one-way milliseconds; otherwise distance × %v, and %v + Exp(%v) for each end", sc.SquareDelay, sc.AccessDelay, sc.AccessJitter)},
 		{Name: "loss", Value: number(sc.Loss), Help: "share of packets lost on each way"},
 		{Name: "loss-burst", Value: number(sc.LossBurst), Help: "packets lost in a row, on average"},

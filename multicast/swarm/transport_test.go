@@ -113,7 +113,7 @@ func TestLossRate(t *testing.T) {
 	const n = 2_000_000
 	for range n {
 		was := bad
-		if s.net.lose(&bad) {
+		if s.net.lose(&bad, 0) {
 			lost++
 			if !was {
 				bursts++
@@ -125,6 +125,15 @@ func TestLossRate(t *testing.T) {
 	}
 	if mean := float64(lost) / float64(bursts); mean < 2.85 || mean > 3.15 {
 		t.Errorf("%.2f packets in a burst, want 3", mean)
+	}
+	lost = 0
+	for range n {
+		if s.net.lose(&bad, time.Second) {
+			lost++
+		}
+	}
+	if share := float64(lost) / n; share < 0.009 || share > 0.011 {
+		t.Errorf("%.4f of the packets of a quiet way are lost, want 0.01", share)
 	}
 }
 

@@ -79,10 +79,11 @@ func (m *media) checkAge(s *Sim, n *Node, id uint64, b []byte) {
 		m.born[i], m.sum[i] = s.now, checksum(b)
 		return
 	}
-	// The window counts from when a node learned of a fragment: later than its
-	// birth by the way to the node.
-	const way = 2 * time.Second
-	if age := s.now.Sub(m.born[i]); age > m.windowSize+m.margin+way {
+	// The window counts from when a node learned of a fragment. That is later
+	// than its birth by the way to the node, by as much as a newcomer looks back,
+	// under overload by the queues of all hops, and by how long a fault has held
+	// it up. Twice the window more is taken for all that.
+	if age := s.now.Sub(m.born[i]); age > 3*m.windowSize+m.margin+s.fault.held {
 		s.fail("nothing older than window and margin is passed on", "node %d passed fragment %d on after %v", n.index, id, age)
 	}
 }
@@ -115,7 +116,7 @@ type view struct {
 	// first is the first message that it could play, -1 before that.
 	first    int
 	playable reliability.Time
-	next     int // one more than the last message that was handed over
+	handed   reliability.Time // when the last message was handed over
 	got      [viewMessages / 64]uint64
 	have     [viewFragments / 64]uint64
 	newest   uint64
@@ -162,6 +163,8 @@ func (v *view) from(n *Node, id uint64) { v.parents[id%8] = n.index }
 func (v *view) handOver(msg *packager.Message) {
 	s := v.sim
 	m := &s.ledger.media
+	v.node.books.messages++
+	v.handed = s.now
 	i, ok := m.index(msg)
 	if !ok {
 		s.fail("only what was written is handed over", "node %d handed over a message of time %d that nobody wrote", v.node.index, msg.Timestamp)

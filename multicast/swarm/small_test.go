@@ -1,0 +1,120 @@
+package swarm
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// play runs a stream and returns the group at its end.
+func play(t *testing.T, sc *Scenario) (*Sim, Metrics) {
+	t.Helper()
+	if err := sc.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r := &run{sc: sc, report: &Report{Metrics: Metrics{}}}
+	s, err := r.playMedia(sc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Metrics{}
+	r.mediaFigures(s, m)
+	s.checkEnds()
+	s.checkQueues()
+	return s, m
+}
+
+// unbroken fails the test if an invariant did not hold.
+func unbroken(t *testing.T, s *Sim) {
+	t.Helper()
+	if b := s.Broken(); len(b) > 0 {
+		t.Errorf("seed %d: %s", s.sc.Seed, strings.Join(b, "\n"))
+	}
+}
+
+func named(t *testing.T, name string, nodes int) *Scenario {
+	t.Helper()
+	sc, err := Named(name, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc
+}
+
+// The reference scenario with 100 members: loss, churn, unequal uploads.
+func TestSmall100(t *testing.T) {
+	sc := named(t, "steady", 100)
+	sc.Ramp, sc.Settle, sc.Duration = 3*time.Second, 17*time.Second, 15*time.Second
+	sc.Churn.Session.Scale = 5 * time.Minute // enough of it in a short time
+	s, m := play(t, sc)
+	unbroken(t, s)
+	t.Logf("delivery %.5f, delay %.3f / %.3f s, egress %.2f, control %.3f, twice %.4f", m["delivery"], m["delay_p50_s"], m["delay_p99_s"], m["egress_mean"], m["control_share"], m["duplicate_share"])
+	if m["delivery"] < 0.99 || m["delay_p50_s"] > 0.7 || m["delay_p99_s"] > 3 || m["egress_mean"] > 1.6 || m["duplicate_share"] > 0.05 {
+		t.Error("the figures are far from those of a working group")
+	}
+}
+
+// A group of 1,000 that has just come together: nothing that must hold is
+// broken in the crowd.
+func TestSmall1000(t *testing.T) {
+	sc := named(t, "steady", 1000)
+	sc.Ramp, sc.Settle, sc.Duration = 8*time.Second, time.Second, time.Second
+	s, m := play(t, sc)
+	unbroken(t, s)
+	playing := 0
+	for _, v := range s.views() {
+		if v.first >= 0 {
+			playing++
+		}
+	}
+	t.Logf("%d play, delay %.3f / %.3f s, %d ready", playing, m["delay_p50_s"], m["delay_p99_s"], len(s.truth.members))
+	if len(s.truth.members) < 950 || playing < 100 {
+		t.Error("hardly anybody has arrived")
+	}
+}
+
+// What the members count is what happened.
+func TestCountersAgreeWithLedger(t *testing.T) {
+	sc := named(t, "steady", 40)
+	sc.Ramp, sc.Settle, sc.Duration, sc.Churn.On = time.Second, 4*time.Second, 10*time.Second, false
+	s, _ := play(t, sc)
+	s.checkBooks()
+	unbroken(t, s)
+}
+
+// The same seed gives the same run of real members, another seed another one.
+func TestMembersTraceHash(t *testing.T) {
+	hash := func(seed uint64) uint64 {
+		sc := named(t, "steady", 30)
+		sc.Seed, sc.Ramp, sc.Settle, sc.Duration = seed, time.Second, 2*time.Second, 3*time.Second
+		sc.Churn.Session.Scale = time.Minute
+		s, _ := play(t, sc)
+		return s.Hash()
+	}
+	if a, b := hash(5), hash(5); a != b {
+		t.Errorf("seed 5 gives %x and %x", a, b)
+	}
+	if hash(5) == hash(6) {
+		t.Error("seeds 5 and 6 give the same run")
+	}
+}
+
+// The ring of 1,000 members who come within 5 s is right soon after.
+func TestSmallOverlay1000(t *testing.T) {
+	sc := named(t, "overlay", 1000)
+	sc.Ramp, sc.Churn.On = 5*time.Second, false
+	spec, err := group()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(sc, ringMaker(spec))
+	s.populate()
+	s.launch()
+	s.Run(15 * time.Second)
+	ring, degrees := s.Ring(), s.Degrees()
+	t.Logf("%d members, first %.4f, six %.4f, degree %.1f / %d", ring.Members, ring.First, ring.Six, degrees.Mean(), degrees.Max())
+	unbroken(t, s)
+	if ring.Members < 1000 || ring.First < 0.99 || float64(degrees.Max()) > 2.5*degrees.Mean() {
+		t.Error("the figures are far from those of a working ring")
+	}
+}
