@@ -131,7 +131,7 @@ func (s *Sim) answerHello(n, target *Node, d *dial) {
 	target.spend(handshakeFar, bytesShake)
 	s.After(2*latency, func() {
 		n.spend(handshakeNear, bytesShake)
-		if target.Core == nil || n.Core == nil || n.peers[target.index] != nil || target.peers[n.index] != nil {
+		if target.Core == nil || n.Core == nil || n.peers[target.index] != nil || target.peers[n.index].stands(n) {
 			return // gone, or a dial of the other one was quicker
 		}
 		x := &session{end: [2]*Node{n, target}, latency: latency}

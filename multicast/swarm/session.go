@@ -60,6 +60,10 @@ func (s *session) lastHeard(side int, now reliability.Time) reliability.Time {
 	return max(s.way[1-side].last, ack)
 }
 
+// stands reports whether there is a session that the far end n holds open too.
+// One that it has let go of, or never got to hold, gives way to another.
+func (s *session) stands(n *Node) bool { return s != nil && s.state[s.side(n)] == endOpen }
+
 // open makes a session known to one of its ends and tells its core.
 func (s *session) open(side int) {
 	n := s.end[side]

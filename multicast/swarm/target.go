@@ -110,7 +110,7 @@ func FormatMetric(name string, v float64) string {
 		return "never"
 	case info.Unit == "s":
 		text = strconv.FormatFloat(v, 'f', 3, 64)
-	case info.Unit == "" && v >= 0.9 && v <= 1:
+	case info.Unit == "" && v >= 0.9 && v < 1.000001:
 		return trimZeros(strconv.FormatFloat(100*v, 'f', 5, 64)) + " %"
 	case info.Unit == "" && v < 0.9:
 		return trimZeros(strconv.FormatFloat(100*v, 'f', 3, 64)) + " %"
