@@ -74,6 +74,9 @@ type mesh[C meshCore] struct {
 	seq   int
 	nodes []*meshNode[C]
 	byID  map[PeerID]*meshNode[C]
+	// nominal, if set, gives the size of a message that a short one stands for;
+	// 0 is its own.
+	nominal func(s Send) int
 }
 
 func newMesh[C meshCore](t testing.TB, o meshOptions, make func(n *meshNode[C]) C) *mesh[C] {
@@ -132,25 +135,6 @@ func (n *meshNode[C]) to(far *meshNode[C]) *meshLink[C] {
 
 func (n *meshNode[C]) info(l *meshLink[C]) LinkInfo {
 	return LinkInfo{Peer: l.far.id, Addr: l.far.addr, Side: l.side, Caps: n.mesh.o.caps, Ready: true, Nearest: true, Relayed: l.relayed}
-}
-
-// Links and NeighborsOf are what a Router asks of a ring.
-func (n *meshNode[C]) Links() (list []LinkInfo) {
-	for _, l := range n.links {
-		list = append(list, n.info(l))
-	}
-	return list
-}
-
-func (n *meshNode[C]) NeighborsOf(id PeerID) (list []Prefix) {
-	if n.mesh.o.caps&CapOverlay == 0 {
-		return nil
-	}
-	for _, l := range n.mesh.byID[id].links {
-		list = append(list, prefixAt(l.far.addr.Top())|prefixReady)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // LastHeard, RTT and Backlog make a node the Transport of its core.
@@ -240,12 +224,21 @@ func (m *mesh[C]) send(n *meshNode[C], s Send) {
 	if l == nil || !n.alive {
 		return
 	}
-	size := len(s.Data) + 60*(1+len(s.Data)/1200)
+	size := len(s.Data)
+	if m.nominal != nil {
+		size = max(size, m.nominal(s))
+	}
+	packets := 1 + size/1200
+	size += 60 * packets
 	n.sent += size
 	leaves := m.now
 	if n.upload > 0 {
-		n.freeAt = max(n.freeAt, m.now).Add(time.Duration(float64(size) / n.upload * 1e9))
+		took := time.Duration(float64(size) / n.upload * 1e9)
+		n.freeAt = max(n.freeAt, m.now).Add(took)
 		leaves = n.freeAt
+		if s.Flow != FlowObjects { // control goes before
+			leaves = m.now.Add(took)
+		}
 		l.waiting += size
 		m.at(leaves, func() {
 			l.waiting -= size
@@ -254,7 +247,7 @@ func (m *mesh[C]) send(n *meshNode[C], s Send) {
 		})
 	}
 	way := m.delay(n, l.far)
-	for range 1 + len(s.Data)/1200 {
+	for range packets {
 		if m.r.Float64() < m.o.loss {
 			way += 300 * time.Millisecond
 		}

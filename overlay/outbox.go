@@ -39,11 +39,16 @@ type rate struct{ burst, perSecond float64 }
 // full returns an allowance of which nothing was taken.
 func (r rate) full(now reliability.Time) allowance { return allowance{r.burst, now} }
 
-// take takes n and reports whether there was enough.
-func (a *allowance) take(now reliability.Time, n float64, r rate) bool {
+// has reports whether there is enough for n.
+func (a *allowance) has(now reliability.Time, n float64, r rate) bool {
 	a.left = min(r.burst, a.left+r.perSecond*now.Sub(a.at).Seconds())
 	a.at = now
-	if a.left < n {
+	return a.left >= n
+}
+
+// take takes n and reports whether there was enough.
+func (a *allowance) take(now reliability.Time, n float64, r rate) bool {
+	if !a.has(now, n, r) {
 		return false
 	}
 	a.left -= n
