@@ -110,6 +110,7 @@ func (o *rtmfpOptions) start(ctx context.Context, server bool, handle func(now r
 	if n.driver, err = udp.Listen(config); err != nil {
 		return nil, &statusError{exitAddress, err}
 	}
+	n.SetLocalAddrs(n.driver.LocalAddrs())
 	n.driver.Attach(n.Endpoint, n.react)
 	ctx, n.cancel = context.WithCancel(ctx)
 	go func() { n.done <- n.driver.Run(ctx) }()

@@ -114,6 +114,7 @@ func Listen(c Config) (*Node, error) {
 	if n.driver, err = udp.Listen(sockets); err != nil {
 		return nil, err
 	}
+	endpoint.SetLocalAddrs(n.driver.LocalAddrs())
 	var alias overlay.PeerID
 	if short, ok := c.Profile.(interface{ Short() rtmfp.Identity }); ok {
 		alias = short.Short().Fingerprint
