@@ -76,7 +76,15 @@ func (w *world) addStreams(p *node, s *rtmfp.Session) {
 			far = n
 		}
 	}
-	back := far.SessionByEPD(p.Self().EPD)
+	// Among our own kind the far end counts a session only when it has heard
+	// from its initiator. Others know a node by its short identity.
+	var back *rtmfp.Session
+	w.net.RunWhile(30*time.Second, func() bool {
+		if back = far.SessionByEPD(p.Self().EPD); back == nil {
+			back = far.SessionByEPD(w.shorts[p])
+		}
+		return back == nil && s.State() == rtmfp.StateOpen
+	})
 	if back == nil {
 		w.fail("the far end of an open session has none")
 	}

@@ -129,7 +129,8 @@ type world struct {
 	streams []*stream
 	closed  map[*rtmfp.Session]int
 	opened  map[*rtmfp.Session]bool
-	buffers map[*node]int // what a session may hold, in bytes
+	buffers map[*node]int    // what a session may hold, in bytes
+	shorts  map[*node][]byte // discriminators of short identities
 	loss    float64
 	tally   tally
 	pause   time.Duration // longest between writes
@@ -155,6 +156,7 @@ func runCampaign(t *testing.T, seed uint64) tally {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), net: vnet.New(seed),
 		closed: make(map[*rtmfp.Session]int), opened: make(map[*rtmfp.Session]bool), buffers: make(map[*node]int),
+		shorts: make(map[*node][]byte),
 	}
 	// A third each: clients that move, peers that are introduced, both.
 	kind := seed % 3
@@ -222,15 +224,26 @@ func (w *world) add(addr string, lan *vnet.LAN, server bool, link vnet.LinkParam
 	params.ReceiveBuffer = 32 << 10 << w.rng.IntN(4)
 	params.SessionBuffer = 2 * params.ReceiveBuffer
 	params.DatagramSize = []int{576, 1200, 1400}[w.rng.IntN(3)]
-	var p rtmfp.Profile
-	var err error
-	if w.seed%2 == 0 {
-		p = campaignPlain{vnet.NewPlainProfile(addr, server)}
-	} else if p, err = profile.NewFlash(profile.FlashConfig{Server: server, Entropy: entropyOf(addr, w.seed)}); err != nil {
-		w.t.Fatal(err)
+	profile := w.profile(addr, server)
+	n := &peer{lan: lan, buffer: params.SessionBuffer, node: addNodeTraced(w.t, w.net, lan, addr, profile, params, link, func(n *node) rtmfp.Tracer { return newWatcher(w, n) })}
+	if p, ok := profile.(interface{ Short() rtmfp.Identity }); ok {
+		w.shorts[n.node] = p.Short().EPD
 	}
-	n := &peer{lan: lan, buffer: params.SessionBuffer, node: addNodeTraced(w.t, w.net, lan, addr, p, params, link, func(n *node) rtmfp.Tracer { return newWatcher(w, n) })}
 	return n
+}
+
+// profile returns what an endpoint speaks: nothing secret in every second run,
+// else Flash, or both profiles at all nodes or at some.
+func (w *world) profile(addr string, server bool) rtmfp.Profile {
+	w.t.Helper()
+	random := entropyOf(addr, w.seed)
+	switch {
+	case w.seed%2 == 0:
+		return campaignPlain{vnet.NewPlainProfile(addr, server)}
+	case w.seed%8 == 3, w.seed%8 == 7 && addr[len(addr)-6]%2 == 1:
+		return newModernProfile(w.t, random, profile.NodeOptions{Server: server, HardwareAES: w.seed%16 < 8})
+	}
+	return newFlash(w.t, profile.FlashConfig{Server: server, Entropy: random})
 }
 
 // campaignPlain is the plain profile under the discriminators of the other.

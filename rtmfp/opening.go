@@ -397,6 +397,7 @@ func (s *Session) finishOpening(now Instant, id wire.SessionID, keys Keys) {
 	if keys.Own {
 		// The first packet shows the responder that we have the keys. It is
 		// sent again until there is an answer.
+		s.confirming = true
 		s.ask(now, confirmInterval)
 		s.addControl(wire.TypePing, nil)
 		s.rearm(now)

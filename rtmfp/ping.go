@@ -54,7 +54,7 @@ func (s *Session) ask(now Instant, wait time.Duration) {
 
 // heard notes that something valid came.
 func (s *Session) heard(now Instant) {
-	s.lastReceived, s.pingAt, s.askedAt = now, reliability.Never, reliability.Never
+	s.lastReceived, s.pingAt, s.askedAt, s.confirming = now, reliability.Never, reliability.Never, false
 }
 
 // keepaliveAt returns when the far end is to be pinged next, or given up.
@@ -75,7 +75,9 @@ func (s *Session) keepAlive(now Instant) {
 		s.finish(now, ErrTimeout)
 		return
 	}
-	if s.pingAt != reliability.Never {
+	if s.confirming {
+		s.ask(now, s.pingWait)
+	} else if s.pingAt != reliability.Never {
 		s.ask(now, min(s.pingWait*3/2, maxPingWait))
 	} else {
 		s.ask(now, s.rtt.ERTO())

@@ -63,8 +63,11 @@ type Session struct {
 	// tentative is until when the far end must have shown that it has the
 	// keys; Never when it has, or need not.
 	tentative Instant
-	older     *Session // with the same far end, should this one end first
-	rekeying  rekeying
+	// confirming: as the initiator, nothing has come from the far end that
+	// shows that it knows that we have the keys.
+	confirming bool
+	older      *Session // with the same far end, should this one end first
+	rekeying   rekeying
 
 	rtt  congestion.RTT
 	cc   congestion.Controller

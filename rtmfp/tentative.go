@@ -13,8 +13,9 @@ import (
 // effect on others: whoever saw an IIKeying can send it again, but has no keys.
 const tentativeTime = 10 * time.Second
 
-// confirmInterval is after what the initiator first asks again for a sign that
-// its keys have been seen to work. It knows no round-trip time yet.
+// confirmInterval is after what the initiator asks again for a sign that its
+// keys have been seen to work. It knows no round-trip time yet, and has but
+// tentativeTime.
 const confirmInterval = 500 * time.Millisecond
 
 func (e *Endpoint) addTentative(now Instant, s *Session) {
