@@ -30,8 +30,16 @@ type MemberConfig struct {
 	// Extensions announces what goes beyond the protocol that others know;
 	// RequireExtensions refuses neighbors that don't.
 	Extensions, RequireExtensions bool
-	// KeepMedia is EngineConfig.KeepMedia.
-	KeepMedia bool
+	// Exact is the receive mode EXACT: routed messages are taken for this node's
+	// own address only. Otherwise those for all addresses that it is nearest to
+	// are, if the group has routing.
+	Exact bool
+	// Posting and Replication are settings; nil takes the defaults.
+	Posting     *overlay.PostingParams
+	Replication *overlay.ReplicationParams
+	// KeepMedia is EngineConfig.KeepMedia, KeepObjects the same for objects, which
+	// come to HandleMessage on FlowObjects.
+	KeepMedia, KeepObjects bool
 	// Scratch is overlay.RingConfig.Scratch.
 	Scratch *overlay.Scratch
 }
@@ -59,6 +67,12 @@ const (
 	MemberRing MemberEventKind = iota + 1
 	// MemberStream: Stream, a stream of the group.
 	MemberStream
+	// MemberPost: Post, a post of another member.
+	MemberPost
+	// MemberRoute: Route, a routed message.
+	MemberRoute
+	// MemberObject: Object, the object replication.
+	MemberObject
 )
 
 // MemberEvent is something that happened in a group.
@@ -66,15 +80,19 @@ type MemberEvent struct {
 	Kind   MemberEventKind
 	Ring   overlay.Event
 	Stream Event
+	Post   overlay.PostEvent
+	Route  overlay.RouterEvent
+	Object overlay.ReplicationEvent
 }
 
 // Member is one node's part in one group, everything above the transport: the
-// ring of neighbors and the streams. It is the seam at which a real transport
+// ring of neighbors, the streams, posts, routed messages and objects. It is the seam at which a real transport
 // (Node) and a simulated one meet the same cores. Not safe for concurrent use.
 type Member struct {
 	spec   *groupspec.Spec
 	ring   *overlay.Ring
 	engine *Engine
+	parts  parts
 	events []overlay.Event // of the ring
 	head   int
 }
@@ -84,11 +102,15 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 	if err := c.Params.Validate(); err != nil {
 		return nil, err
 	}
+	settings := c.Spec.Settings()
 	var caps uint64
 	if c.Extensions {
 		caps = overlay.CapOverlay
-		if c.Spec.Settings().Multicast {
+		if settings.Multicast {
 			caps |= CapMulticast
+		}
+		if settings.ObjectReplication {
+			caps |= overlay.CapReplication
 		}
 	}
 	ring, err := overlay.NewRing(now, overlay.RingConfig{
@@ -98,7 +120,12 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ring: %w", err)
 	}
-	return &Member{spec: c.Spec, ring: ring, engine: NewEngine(now, EngineConfig{
+	ring.SetNearest(now, settings.Routing && !c.Exact)
+	p, err := newParts(&c, settings, ring)
+	if err != nil {
+		return nil, err
+	}
+	return &Member{spec: c.Spec, ring: ring, parts: p, engine: NewEngine(now, EngineConfig{
 		Self: c.Self, Params: c.Params, Rand: c.Rand, Entropy: c.Entropy, Transport: c.Transport, Uplink: c.Uplink, Caps: caps, KeepMedia: c.KeepMedia,
 	})}, nil
 }
@@ -141,6 +168,8 @@ func (m *Member) HandleMessage(now reliability.Time, from overlay.PeerID, c Chan
 		m.ring.HandleMessage(now, from, c.Flow, b)
 	case overlay.FlowStream, overlay.FlowStreamExt, overlay.FlowMedia:
 		m.engine.HandleMessage(now, from, c.Key, c.Flow, b)
+	default:
+		m.parts.handleMessage(now, from, c.Flow, b)
 	}
 	m.settle(now)
 }
@@ -218,15 +247,16 @@ func (m *Member) HandleTimeout(now reliability.Time) {
 	if m.engine.PollTimeout() <= now {
 		m.engine.HandleTimeout(now)
 	}
+	m.parts.handleTimeout(now)
 	m.settle(now)
 }
 
 // PollTimeout returns the next deadline.
 func (m *Member) PollTimeout() reliability.Time {
-	return min(m.ring.PollTimeout(), m.engine.PollTimeout())
+	return min(m.ring.PollTimeout(), m.engine.PollTimeout(), m.parts.pollTimeout())
 }
 
-// settle moves what the ring has learned to the streams. Neighbors come and go
+// settle moves what the ring has learned to all else. Neighbors come and go
 // only by the ring.
 func (m *Member) settle(now reliability.Time) {
 	for {
@@ -237,8 +267,10 @@ func (m *Member) settle(now reliability.Time) {
 		switch e.Kind {
 		case overlay.EventNeighborUp, overlay.EventNeighborChanged:
 			m.engine.HandleNeighbor(now, e.Link)
+			m.parts.handleLink(now, e.Link)
 		case overlay.EventNeighborDown:
 			m.engine.HandleNeighborGone(now, e.Link.Peer)
+			m.parts.handleLinkDown(now, e.Link.Peer)
 		}
 		m.events = append(m.events, e)
 	}
@@ -251,6 +283,9 @@ func (m *Member) PollAction() (Action, bool) {
 	}
 	if s, ok := m.engine.PollSend(); ok {
 		return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: s.Peer, Flow: s.Flow, Data: s.Data}, Key: s.Key}, true
+	}
+	if s, ok := m.parts.pollSend(); ok {
+		return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: s.Peer, Flow: s.Flow, Data: s.Data}}, true
 	}
 	if id, ok := m.engine.PollPing(); ok {
 		return Action{Action: overlay.Action{Kind: overlay.ActionPing, Peer: id}}, true
@@ -271,6 +306,9 @@ func (m *Member) PollEvent() (MemberEvent, bool) {
 	m.head = 0
 	if m.events = m.events[:0]; cap(m.events) > keptEvents {
 		m.events = nil
+	}
+	if e, ok := m.parts.pollEvent(); ok {
+		return e, true
 	}
 	e, ok := m.engine.PollEvent()
 	return MemberEvent{Kind: MemberStream, Stream: e}, ok

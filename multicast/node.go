@@ -167,6 +167,10 @@ type JoinConfig struct {
 	Ring overlay.RingParams
 	// Params are the group's stream settings.
 	Params Params
+	// Exact, Posting and Replication are those of MemberConfig.
+	Exact       bool
+	Posting     *overlay.PostingParams
+	Replication *overlay.ReplicationParams
 	// Extensions announces what goes beyond the protocol that others know.
 	// RequireExtensions refuses members that don't.
 	Extensions, RequireExtensions bool
@@ -221,6 +225,7 @@ func (n *Node) Join(now reliability.Time, c JoinConfig) (*Group, error) {
 	member, err := NewMember(now, MemberConfig{
 		Self: n.self, Alias: n.config.Alias, Spec: c.Spec, Ring: c.Ring, Params: c.Params, Rand: n.config.Rand, Entropy: n.config.Entropy,
 		Transport: transport{n}, Uplink: n.uplink, Extensions: c.Extensions, RequireExtensions: c.RequireExtensions,
+		Exact: c.Exact, Posting: c.Posting, Replication: c.Replication, KeepObjects: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("multicast: join: %w", err)

@@ -206,7 +206,9 @@ func (n *Node) send(now reliability.Time, r *relation, f overlay.Flow, key Strea
 		n.stats.ControlLost++
 		return
 	}
-	n.uplink.Charge(now, len(data)+messageOverhead)
+	if f != overlay.FlowObjects || !n.uplink.IsEstimating() {
+		n.uplink.Charge(now, len(data)+messageOverhead)
+	}
 }
 
 // messageOverhead is about what a message costs beside its bytes: IP, UDP,

@@ -197,6 +197,11 @@ func (u *Uplink) SetRate(rate float64) {
 // Rate returns the limit or the estimate in bytes a second.
 func (u *Uplink) Rate() float64 { return u.rate }
 
+// IsEstimating reports whether the uplink finds its rate out by itself. What is
+// sent beside it must then not be held to the rate, which is not known to be the
+// line's.
+func (u *Uplink) IsEstimating() bool { return u.estimate.on }
+
 // Stats returns the counters.
 func (u *Uplink) Stats() UplinkStats { return u.stats }
 

@@ -191,28 +191,35 @@ func (r *Replicator) question(number uint64) *objectQuestion {
 	return nil
 }
 
-// Give answers the request of that number with an object, an AMF0 value. value
-// may be changed afterwards. It returns ErrTooLong for one that cannot be
-// carried; the request is then denied.
-func (r *Replicator) Give(now reliability.Time, request uint64, value []byte) error {
+// Give answers the request of that number with an object: an AMF0 value, in one
+// piece or several, which may be changed afterwards. It returns ErrTooLong for
+// one that cannot be carried; the request is then denied.
+func (r *Replicator) Give(now reliability.Time, request uint64, value ...[]byte) error {
 	q := r.question(request)
 	if q == nil {
 		return nil // withdrawn meanwhile
 	}
 	r.leave(q)
-	if len(value) > owire.MaxObjectLen || len(value) == 0 {
+	size := 0
+	for _, piece := range value {
+		size += len(piece)
+	}
+	if size > owire.MaxObjectLen || size == 0 {
 		r.deny(q)
 		r.give(now)
-		return fmt.Errorf("object %d: %w: %d bytes, want 1 to %d", q.index, ErrTooLong, len(value), owire.MaxObjectLen)
+		return fmt.Errorf("object %d: %w: %d bytes, want 1 to %d", q.index, ErrTooLong, size, owire.MaxObjectLen)
 	}
-	r.size = len(value)
+	r.size = size
 	if r.p.Rate > 0 {
-		r.sent.take(now, float64(len(value)), r.rate())
+		r.sent.take(now, float64(size), r.rate())
 	}
 	r.stats.Given++
-	r.stats.BytesGiven += uint64(len(value))
-	b := make([]byte, 0, len(value)+32)
-	r.send(q.link, FlowObjects, owire.AppendObject(b, owire.Object{Request: q.id, Index: q.index, Value: value}))
+	r.stats.BytesGiven += uint64(size)
+	b := owire.AppendObject(make([]byte, 0, size+32), owire.Object{Request: q.id, Index: q.index})
+	for _, piece := range value {
+		b = append(b, piece...)
+	}
+	r.send(q.link, FlowObjects, b)
 	r.gave(now, q.link, q.index)
 	r.give(now)
 	return nil

@@ -87,31 +87,6 @@ func StatusLevel(s Status) string {
 	return "status"
 }
 
-// SendResult is what became of a message that was to be routed, in the words of
-// the original API (NetGroupSendResult).
-type SendResult string
-
-// The results.
-const (
-	// SendSent: it has been given to a neighbor, or to this node itself.
-	SendSent SendResult = "sent"
-	// SendNoRoute: nobody is there to take it.
-	SendNoRoute SendResult = "no route"
-	// SendError: the group does not permit it, or is not joined.
-	SendError SendResult = "error"
-)
-
-// SendMode chooses a neighbor by its place on the ring (NetGroupSendMode).
-type SendMode string
-
-// The modes.
-const (
-	// SendNextIncreasing: the next one upwards.
-	SendNextIncreasing SendMode = "nextIncreasing"
-	// SendNextDecreasing: the next one downwards.
-	SendNextDecreasing SendMode = "nextDecreasing"
-)
-
 // ReceiveMode says which routed messages a node takes (NetGroupReceiveMode).
 type ReceiveMode string
 
