@@ -237,8 +237,12 @@ func checkSignatures(t *testing.T) {
 		signature      []byte
 		lenient, ought bool
 	}{
-		{"right", good, true, true}, {"wrong", wrong, false, false}, {"none", []byte{'X'}, true, false}, {"unknown name", unknown, true, false},
-		{"unknown and right", append(bytes.Clone(unknown), good...), true, true}, {"right and wrong", append(bytes.Clone(good), wrong...), false, false},
+		{"right", good, true, true},
+		{"wrong", wrong, false, false},
+		{"none", []byte{'X'}, true, false},
+		{"unknown name", unknown, true, false},
+		{"unknown and right", append(bytes.Clone(unknown), good...), true, true},
+		{"right and wrong", append(bytes.Clone(good), wrong...), false, false},
 		{"right and garbage", append(bytes.Clone(good), 0x80), true, false},
 	} {
 		if err := respond(strict, parameters, c.signature); (err == nil) != c.ought {

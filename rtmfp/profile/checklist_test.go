@@ -64,12 +64,18 @@ func checkHandshakePackets(t *testing.T) {
 		sum             string
 	}{
 		{"IHello", wire.AppendIHello(header(0x1234), wire.IHello{EPD: ServerEPD("rtmfp://example.com/live"), Tag: tag}), 0, ihelloPlain, ihelloDatagram, ""},
-		{"RHello", wire.AppendRHello(header(0x2345), wire.RHello{TagEcho: tag, Cookie: cookie, Certificate: certs["SV"]}), 0, rhelloPlain, rhelloDatagram,
-			"5dad8dfb42228ea68bc8c6902ebf4c39c133ec80fafd2ab9cb18656180f9ad3c"},
-		{"IIKeying", wire.AppendIIKeying(header(0x1236), wire.IIKeying{SessionID: 0x11223344, CookieEcho: cookie, Certificate: certs["CI"], Component: parts["A.I"]}, sign), 0,
-			iikeyingPlain, iikeyingDatagram, "bdc9dac086be620ece2ef2c1ed902647d51b66041b7e04eac84be95bf8d4b17d"},
-		{"RIKeying", wire.AppendRIKeying(header(0x2347), wire.RIKeying{SessionID: 0x55667788, Component: parts["A.R"]}, sign), 0x11223344,
-			rikeyingPlain, rikeyingDatagram, "8123ef283b4e553edddbef9d49cbd9c38f7b992575648f86d2c201786c7d502f"},
+		{
+			"RHello", wire.AppendRHello(header(0x2345), wire.RHello{TagEcho: tag, Cookie: cookie, Certificate: certs["SV"]}), 0, rhelloPlain, rhelloDatagram,
+			"5dad8dfb42228ea68bc8c6902ebf4c39c133ec80fafd2ab9cb18656180f9ad3c",
+		},
+		{
+			"IIKeying", wire.AppendIIKeying(header(0x1236), wire.IIKeying{SessionID: 0x11223344, CookieEcho: cookie, Certificate: certs["CI"], Component: parts["A.I"]}, sign), 0,
+			iikeyingPlain, iikeyingDatagram, "bdc9dac086be620ece2ef2c1ed902647d51b66041b7e04eac84be95bf8d4b17d",
+		},
+		{
+			"RIKeying", wire.AppendRIKeying(header(0x2347), wire.RIKeying{SessionID: 0x55667788, Component: parts["A.R"]}, sign), 0x11223344,
+			rikeyingPlain, rikeyingDatagram, "8123ef283b4e553edddbef9d49cbd9c38f7b992575648f86d2c201786c7d502f",
+		},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.plain {
 			t.Errorf("%s: the plain packet is %s, want %s", c.name, got, c.plain)

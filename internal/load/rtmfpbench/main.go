@@ -69,8 +69,10 @@ func main() {
 		profile, name string
 		limit         float64
 	}{
-		{"modern", "modern, AES-128-GCM", 3}, {"chacha", "modern, ChaCha20-Poly1305", 0},
-		{"hmac", "Flash, HMAC", 7}, {"checksum", "Flash, checksum", 5},
+		{"modern", "modern, AES-128-GCM", 3},
+		{"chacha", "modern, ChaCha20-Poly1305", 0},
+		{"hmac", "Flash, HMAC", 7},
+		{"checksum", "Flash, checksum", 5},
 	} {
 		common := []string{*program, "rtmfp", "--profile", p.profile}
 		all = append(all, contestant{
