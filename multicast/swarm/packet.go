@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	owire "github.com/ringcast/ringcast/overlay/wire"
 	"time"
 
 	"github.com/ringcast/ringcast/overlay"
@@ -343,15 +344,27 @@ func (s *Sim) heard(w *way, to *Node, x *session, data bool) {
 	}
 }
 
+var ZZ = map[uint64][]int32{}
+
 func (s *Sim) deliver(p *packet, from, to *Node) {
+	if p.flow == overlay.FlowRoute {
+		if m, err := owire.ParseRouted(p.data); err == nil {
+			ZZ[m.Number] = append(ZZ[m.Number], int32(s.now/1e6), int32(m.Kind), from.index, to.index)
+		} else {
+			println("unparsed", err.Error(), len(p.data))
+		}
+	}
 	channel := Channel{p.flow, s.key(p.key)}
 	switch p.kind {
 	case kindMedia:
 		s.ledger.received(from, to, p)
 		to.Core.HandleMessage(s.now, from.ID, channel, p.data)
 	case kindMessage:
-		if isStream(p.flow) {
+		switch {
+		case isStream(p.flow):
 			to.books.gotControl += uint64(len(p.data))
+		case p.flow == overlay.FlowPostValues:
+			s.apps.values++
 		}
 		to.Core.HandleMessage(s.now, from.ID, channel, p.data)
 	case kindPing:

@@ -20,12 +20,13 @@ type circuit struct {
 
 // circuitEnd is one end of a circuit.
 type circuitEnd struct {
-	number  uint64   // what this end calls it
-	queue   [][]byte // parts that are not acknowledged, the first is part first
-	first   uint16   // number of the first part in queue
-	next    uint16   // number of the part that is due from the far end
-	message []byte   // what has come of a message
-	timer   bool     // a repetition is due
+	number  uint64              // what this end calls it
+	queue   [][]byte            // parts that are not acknowledged, the first is part first
+	first   uint16              // number of the first part in queue
+	next    uint16              // number of the part that is due from the far end
+	early   [relayWindow][]byte // parts that came before that one, by their number
+	message []byte              // what has come of a message
+	timer   bool                // a repetition is due
 }
 
 // Heads of the datagrams that go through a circuit.
@@ -42,10 +43,10 @@ const (
 	relayPartMax = 1000
 	// relayHelloSize is about the size of the packets of a handshake.
 	relayHelloSize = 350
-	// relayWindow is how many parts may be on their way, and relayWait when
-	// they are sent again.
-	relayWindow = 4
-	relayWait   = 700 * time.Millisecond
+	// relayWindow is how many parts may be on their way, and relayWait when the
+	// first of them is sent again.
+	relayWindow = 32
+	relayWait   = time.Second
 	// relayHellos is how often a hello is repeated.
 	relayHellos = 4
 )
@@ -198,10 +199,8 @@ func (c *circuit) arm(n *Node) {
 		if n.Core == nil || c.session.state[side] == endClosed {
 			return
 		}
-		if e.first == first {
-			for _, part := range e.queue[:min(len(e.queue), relayWindow)] {
-				n.later(e.number, part)
-			}
+		if e.first == first && len(e.queue) > 0 {
+			n.later(e.number, e.queue[0])
 		}
 		c.arm(n)
 	})
@@ -217,10 +216,14 @@ func (c *circuit) receive(n *Node, b []byte) {
 		c.acknowledged(n, e, number)
 		return
 	}
-	if number == e.next {
+	if ahead := number - e.next; ahead < relayWindow {
+		e.early[number%relayWindow] = b
+	}
+	for part := e.early[e.next%relayWindow]; part != nil; part = e.early[e.next%relayWindow] {
+		e.early[e.next%relayWindow] = nil
 		e.next++
-		e.message = append(e.message, b[3:]...)
-		if b[0] == relayLast {
+		e.message = append(e.message, part[3:]...)
+		if part[0] == relayLast {
 			c.take(n, side, e.message)
 			e.message = nil
 		}
@@ -269,7 +272,7 @@ func (c *circuit) take(n *Node, side int, message []byte) {
 // own core.
 func (c *circuit) drop(n *Node) {
 	e := &c.end[c.session.side(n)]
-	e.queue, e.message = nil, nil
+	e.queue, e.message, e.early = nil, nil, [relayWindow][]byte{}
 }
 
 // circuitClosed ends the session of a circuit that is no more.

@@ -97,8 +97,10 @@ func Named(name string, n int) (*Scenario, error) {
 	sc.Name = name
 	switch name {
 	case "steady":
-	case "overlay", "route", "post":
+	case "overlay", "route":
 		sc.Settle = 20 * time.Second
+	case "post":
+		sc.Settle, sc.Duration = 20*time.Second, 2*time.Minute
 	case "cliff":
 		sc.Churn.On, sc.Faults = false, []Fault{{Kind: FaultKill, Share: 0.5}}
 		sc.Duration, sc.Runs = 10*time.Second, 20

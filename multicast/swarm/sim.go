@@ -39,6 +39,7 @@ type Sim struct {
 	ledger   ledger
 	churn    churn
 	fault    faults
+	apps     apps
 	keys     []Key // of the streams, by the number that packets carry
 	breaches []breach
 	// nativeDown is until when there is no native multicast.
