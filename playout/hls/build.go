@@ -68,7 +68,7 @@ func (m *Muxer) begin(c cut) {
 		m.separate = separate
 	}
 	if m.config.Variant == MPEGTS {
-		m.writer = newTSWriter(m.tracks)
+		m.writer = newTSWriter(m.tracks, m.writer)
 	} else {
 		m.writer = newMP4Writer(m.tracks, separate)
 	}

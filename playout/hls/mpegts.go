@@ -12,6 +12,7 @@ import (
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/packager/h264"
 	"github.com/ringcast/ringcast/packager/h265"
+	"github.com/ringcast/ringcast/packager/mpegts"
 )
 
 // tsWriter writes MPEG-TS. Formats that MPEG-TS does not carry are left out.
@@ -22,10 +23,20 @@ type tsWriter struct {
 	w            *ts.Writer
 	out          bytes.Buffer
 	fresh        bool // a segment begins: tables come first
+
+	// Timed metadata is declared from the first segment after an event came;
+	// until then the events wait.
+	events   []timedEvent
+	declared bool
+	counter  byte
+	mapPID   int
 }
 
-func newTSWriter(tracks []packager.Track) *tsWriter {
+func newTSWriter(tracks []packager.Track, before segmentWriter) *tsWriter {
 	t := &tsWriter{}
+	if old, ok := before.(*tsWriter); ok {
+		t.declared, t.counter, t.events = old.declared, old.counter, old.events
+	}
 	var list []*ts.Track
 	for _, track := range tracks {
 		codec := tsCodec(track)
@@ -83,7 +94,11 @@ func parameterSets(t packager.Track) [][]byte {
 func (t *tsWriter) init() (none [renditionCount][]byte) { return none }
 func (t *tsWriter) extension() string                   { return ".ts" }
 func (t *tsWriter) contentType(rendition) string        { return "video/mp2t" }
-func (t *tsWriter) begin(uint64)                        { t.fresh = true }
+
+func (t *tsWriter) begin(uint64) {
+	t.fresh = true
+	t.declared = t.declared || len(t.events) > 0
+}
 
 func (t *tsWriter) part(p *partBuilder) (bodies [renditionCount][]byte) {
 	video, audio := p.video, p.audio
@@ -101,8 +116,31 @@ func (t *tsWriter) part(p *partBuilder) (bodies [renditionCount][]byte) {
 		t.writeAudio(audio[0])
 		audio = audio[1:]
 	}
-	bodies[mainRendition] = bytes.Clone(t.out.Bytes())
+	t.events = append(t.events, p.events...)
+	bodies[mainRendition] = t.withMetadata(bytes.Clone(t.out.Bytes()))
 	return bodies
+}
+
+// withMetadata declares the metadata in the tables of a part and adds the
+// events.
+func (t *tsWriter) withMetadata(b []byte) []byte {
+	if !t.declared {
+		t.events = t.events[:min(len(t.events), maxTimed)]
+		return b
+	}
+	for at := 0; at+mpegts.PacketLen <= len(b); at += mpegts.PacketLen {
+		packet := b[at : at+mpegts.PacketLen]
+		if pid, err := mpegts.ProgramMap(packet); err == nil {
+			t.mapPID = pid
+		} else if int(packet[1]&0x1f)<<8|int(packet[2]) == t.mapPID && t.mapPID != 0 {
+			_ = mpegts.DeclareMetadata(packet) // if it has no room, players see none
+		}
+	}
+	for _, e := range t.events {
+		b = mpegts.AppendMetadata(b, &t.counter, packager.ToScale(e.at+startOffset, 90000), e.tag)
+	}
+	t.events = nil
+	return b
 }
 
 func (t *tsWriter) writeVideo(s pendingSample) {

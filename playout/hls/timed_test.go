@@ -3,6 +3,8 @@ package hls
 import (
 	"bytes"
 	"encoding/binary"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,5 +128,41 @@ func TestTimedMetadataIsBounded(t *testing.T) {
 	}
 	if len(m.timed) > maxTimed {
 		t.Errorf("%d events are kept", len(m.timed))
+	}
+}
+
+// In MPEG-TS the tags are a stream of their own, which FFmpeg finds at the right
+// times.
+func TestTimedMetadataInTransportStreams(t *testing.T) {
+	config := DefaultConfig()
+	config.Variant = MPEGTS
+	config.Window, config.Retain = time.Hour, time.Hour
+	s := New(config)
+	sink := s.Sink("live/cam")
+	next := time.Second
+	for _, ev := range clipEvents(t, 2) {
+		if ev.Kind == packager.EventSample && ev.Sample.DTS >= next+500*time.Millisecond {
+			text := data("onTextData", amf0.Object(amf0.Property{Name: "text", Value: amf0.String("hello")}))
+			sink.WriteEvent(packager.Event{Kind: packager.EventSample, Sample: packager.Sample{Track: packager.TrackData, DTS: next, PTS: next, Key: true, Payload: text}})
+			next += time.Second
+		}
+		sink.WriteEvent(ev)
+	}
+	file := save(t, s, "out.ts")
+	streams := run(t, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", file)
+	if !strings.Contains(streams, "timed_id3") {
+		t.Fatalf("streams: %s", streams)
+	}
+	times := strings.Fields(run(t, "ffprobe", "-v", "error", "-select_streams", "d", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file))
+	if len(times) < 8 {
+		t.Errorf("only %d tags", len(times))
+	}
+	for i, text := range times {
+		at, err := strconv.ParseFloat(strings.Trim(text, ","), 64)
+		// Those that came first had to wait until they were declared, and the
+		// part that takes a late one counts as its moment.
+		if want := startOffset.Seconds() + float64(i+1); err != nil || at < want-0.001 || at > want+0.6 {
+			t.Errorf("tag %d is at %s s, want %.3f", i, text, want)
+		}
 	}
 }
