@@ -22,7 +22,7 @@ type mirror struct {
 type (
 	mirrorQuestion struct{ back *rtmfp.SendFlow }
 	mirrorAsked    struct{}
-	mirrorAnswer   struct{}
+	mirrorAnswer   struct{ asked *rtmfp.SendFlow }
 )
 
 // ask asks the far end of a session.
@@ -31,9 +31,10 @@ func (m *mirror) ask(now reliability.Time, s *rtmfp.Session) {
 	if err != nil {
 		return
 	}
+	// It stays open until the answer is there: a flow that has ended can't be
+	// answered.
 	f.User = mirrorAsked{}
 	_ = f.Write(now, nil, nil)
-	f.Close(now)
 }
 
 // HandleEvent implements multicast.Service.
@@ -61,7 +62,7 @@ func (m *mirror) opened(now reliability.Time, f *rtmfp.RecvFlow) bool {
 	}
 	if back := f.Return(); back != nil {
 		if _, ours := back.User.(mirrorAsked); ours {
-			f.User = mirrorAnswer{}
+			f.User = mirrorAnswer{back}
 			return true
 		}
 	}
@@ -81,6 +82,7 @@ func (m *mirror) message(now reliability.Time, e rtmfp.Event) bool {
 		u.back.Close(now)
 		return true
 	case mirrorAnswer:
+		u.asked.Close(now)
 		const longest = 64
 		if len(e.Data) <= longest {
 			if addr, err := netip.ParseAddrPort(string(e.Data)); err == nil {
