@@ -70,21 +70,7 @@ func (w *world) itemOf(data []byte) (*stream, *item) {
 // addStreams opens a few flows on a session, from either end.
 func (w *world) addStreams(p *node, s *rtmfp.Session) {
 	w.t.Helper()
-	var far *node
-	for _, n := range append([]*node{w.server}, w.nodes()...) {
-		if n.Self().Fingerprint == s.Far().Fingerprint {
-			far = n
-		}
-	}
-	// Among our own kind the far end counts a session only when it has heard
-	// from its initiator. Others know a node by its short identity.
-	var back *rtmfp.Session
-	w.net.RunWhile(30*time.Second, func() bool {
-		if back = far.SessionByEPD(p.Self().EPD); back == nil {
-			back = far.SessionByEPD(w.shorts[p])
-		}
-		return back == nil && s.State() == rtmfp.StateOpen
-	})
+	far, back := w.back(p, s)
 	if back == nil {
 		w.fail("the far end of an open session has none")
 	}

@@ -2,6 +2,7 @@ package rtmfp_test
 
 import (
 	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -291,13 +292,40 @@ func (w *world) open(p *peer, epd []byte, candidates []netip.AddrPort) (s *rtmfp
 				w.t.Fatal(err)
 			}
 		})
-		w.net.RunWhile(2*time.Minute, func() bool { return s.State() != rtmfp.StateOpen && s.State() != rtmfp.StateClosed })
-		if s.State() == rtmfp.StateOpen {
+		// A responder may wait until the initiator has shown that it has the
+		// keys.
+		done := func() bool {
+			if s.State() != rtmfp.StateOpen {
+				return s.State() == rtmfp.StateClosed
+			}
+			_, back := w.back(p.node, s)
+			return back != nil
+		}
+		w.net.RunWhile(2*time.Minute, func() bool { return !done() })
+		if s.State() == rtmfp.StateOpen && done() {
 			return s
 		}
 	}
 	w.fail("no session opens: %+v, server %+v", p.Stats(), w.server.Stats())
 	return nil
+}
+
+// back returns the node at the far end of a session of n, and its side of the
+// session; nil if there is none. Others know a node by its short identity.
+func (w *world) back(n *node, s *rtmfp.Session) (far *node, back *rtmfp.Session) {
+	w.t.Helper()
+	for _, x := range append([]*node{w.server}, w.nodes()...) {
+		if x.Self().Fingerprint == s.Far().Fingerprint || bytes.Equal(w.shorts[x], s.Far().EPD) {
+			far = x
+		}
+	}
+	if far == nil {
+		w.fail("a session with nobody")
+	}
+	if back = far.SessionByEPD(n.Self().EPD); back == nil {
+		back = far.SessionByEPD(w.shorts[n])
+	}
+	return far, back
 }
 
 // serve is what the server does beside what all do.
