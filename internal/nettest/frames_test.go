@@ -15,8 +15,12 @@ import (
 	"github.com/ringcast/ringcast/rtmfp/vnet"
 )
 
-// clipSeconds is how long the pushed clip is.
-const clipSeconds = 20
+// clipSeconds is how long the pushed clip is, lateSeconds how much later than it
+// a viewer may begin.
+const (
+	clipSeconds = 20
+	lateSeconds = 3
+)
 
 // makeClip makes a clip with a key frame each second, B-frames and audio.
 func makeClip(t *testing.T) string {
@@ -58,8 +62,37 @@ func parseTimes(t *testing.T, listing []byte) packetTimes {
 	return found
 }
 
-// skew is how far the second packet of video is ahead of that of audio.
-func (p packetTimes) skew() float64 { return p["video"][1] - p["audio"][1] }
+// skew is how far the last picture is ahead of the last sound: a viewer may
+// begin later, but all end together.
+func (p packetTimes) skew() float64 { return p.last("video") - p.last("audio") }
+
+func (p packetTimes) last(kind string) (last float64) {
+	last = math.Inf(-1)
+	for _, pts := range p[kind] {
+		if !math.IsNaN(pts) {
+			last = max(last, pts)
+		}
+	}
+	return last
+}
+
+// fromFirst is how many packets of a kind the source has from where a reader
+// began: as many as lie between that and the common end.
+func fromFirst(want, got packetTimes, kind string) (count int) {
+	first := math.Inf(1)
+	for _, pts := range got[kind] {
+		if !math.IsNaN(pts) {
+			first = min(first, pts)
+		}
+	}
+	const half = 0.005
+	for _, pts := range want[kind] {
+		if want.last(kind)-pts <= got.last(kind)-first+half {
+			count++
+		}
+	}
+	return count
+}
 
 // reader is an ffprobe that lists what a viewer's node serves.
 type reader struct {
@@ -175,8 +208,13 @@ func compareAll(t *testing.T, want packetTimes, readers []*reader) {
 		}
 		got := parseTimes(t, r.out.Bytes())
 		for _, kind := range []string{"video", "audio"} {
-			sent += len(want[kind])
-			arrived += min(len(got[kind]), len(want[kind]))
+			// Whoever has just come begins at the newest key frame.
+			due := fromFirst(want, got, kind)
+			if late := len(want[kind]) - due; late > len(want[kind])*lateSeconds/clipSeconds {
+				t.Errorf("%s: begins %d packets of %s late", r.viewer.host.Name(), late, kind)
+			}
+			sent += due
+			arrived += min(len(got[kind]), due)
 			if len(got[kind]) > len(want[kind]) {
 				t.Errorf("%s: %d packets of %s, more than the %d that were pushed", r.viewer.host.Name(), len(got[kind]), kind, len(want[kind]))
 			}
