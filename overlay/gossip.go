@@ -131,7 +131,7 @@ func (r *Ring) checkReady(now reliability.Time) {
 			if e.link != nil && e.link.usable() {
 				break
 			}
-			if e.fails == 0 && !e.is(entryGone|entryUnreachable) && e.lastHeard.age(now) < r.p.HeardAge {
+			if e.fails == 0 && !e.is(entryGone) && e.lastHeard.age(now) < r.p.HeardAge {
 				return
 			}
 		}

@@ -290,8 +290,9 @@ func (s *Sim) arrive(p *packet) {
 	from, to := x.end[p.side], x.end[1-p.side]
 	w := &x.way[p.side]
 	switch {
-	case to.Core == nil || from.Core == nil && p.departs > from.Gone:
-		// Nobody is there, or it never left: the sender was gone by then.
+	case to.Core == nil || from.Core == nil && p.departs > from.Gone && p.kind != kindCloseSession:
+		// Nobody is there, or it never left: the sender was gone by then. Who takes
+		// leave stays until the farewells are out.
 		s.ledger.died(p)
 		s.release(p)
 		return
