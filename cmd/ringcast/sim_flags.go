@@ -72,7 +72,7 @@ func setSim(sc *swarm.Scenario, name, value string) (err error) {
 	numbers := map[string]*float64{
 		"rho": &sc.Rho, "source-upload": &sc.SourceUpload, "loss-burst": &sc.LossBurst, "boot": &sc.BootRTT,
 	}
-	counts := map[string]*int{"nodes": &sc.Nodes, "fragment-size": &sc.FragmentSize, "runs": &sc.Runs}
+	counts := map[string]*int{"nodes": &sc.Nodes, "fragment-size": &sc.FragmentSize, "runs": &sc.Runs, "objects": &sc.Objects, "object-size": &sc.ObjectSize}
 	switch {
 	case durations[name] != nil:
 		*durations[name], err = parseSimDuration(value)

@@ -57,6 +57,7 @@ type Core interface {
 	Charge(now reliability.Time, bytes int)
 	// Links are the links to other members, borrowed until the next mutation.
 	Links() []overlay.LinkInfo
-	// Observe takes the core's events, after each mutation.
-	Observe(now reliability.Time, n *Node)
+	// Observe takes the core's events, after each mutation. It reports whether
+	// it has called the core, which then is polled once more.
+	Observe(now reliability.Time, n *Node) bool
 }

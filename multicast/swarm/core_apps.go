@@ -7,11 +7,12 @@ import (
 )
 
 // appsCore is a member with everything of the overlay but streams: the ring,
-// directed routing and posting.
+// directed routing, posting and object replication.
 type appsCore struct {
 	*overlay.Ring
-	router  *overlay.Router
-	posting *overlay.Posting
+	router     *overlay.Router
+	posting    *overlay.Posting
+	replicator *overlay.Replicator
 }
 
 // appsMaker returns a maker of such members.
@@ -24,11 +25,16 @@ func appsMaker(spec *groupspec.Spec) coreMaker {
 		}
 		ring := core.(*ringCore).Ring
 		ring.SetNearest(s.now, true)
+		replication := overlay.DefaultReplicationParams()
+		replication.NoUpload = n.upload == 0
 		return &appsCore{
 			Ring:   ring,
 			router: overlay.NewRouter(overlay.RouterConfig{Self: n.ID, Enabled: true, View: ring, Transport: n, Rand: n.Rand}),
 			posting: overlay.NewPosting(overlay.PostingConfig{
 				Spec: spec, Params: overlay.DefaultPostingParams(), Rand: n.Rand, Transport: n,
+			}),
+			replicator: overlay.NewReplicator(overlay.ReplicationConfig{
+				Spec: spec, Params: replication, Rand: n.Rand, Transport: n, KeepData: true,
 			}),
 		}, nil
 	}
@@ -41,6 +47,8 @@ func (c *appsCore) HandleMessage(now reliability.Time, from overlay.PeerID, ch C
 		c.router.HandleMessage(now, from, ch.Flow, b)
 	case overlay.FlowPostKeys, overlay.FlowPostValues:
 		c.posting.HandleMessage(now, from, ch.Flow, b)
+	case overlay.FlowReplication, overlay.FlowObjects:
+		c.replicator.HandleMessage(now, from, ch.Flow, b)
 	default:
 		c.Ring.HandleMessage(now, from, ch.Flow, b)
 	}
@@ -62,11 +70,14 @@ func (c *appsCore) HandleTimeout(now reliability.Time) {
 	if c.posting.PollTimeout() <= now {
 		c.posting.HandleTimeout(now)
 	}
+	if c.replicator.PollTimeout() <= now {
+		c.replicator.HandleTimeout(now)
+	}
 }
 
 // PollTimeout implements Core.
 func (c *appsCore) PollTimeout() reliability.Time {
-	return min(c.Ring.PollTimeout(), c.router.PollTimeout(), c.posting.PollTimeout())
+	return min(c.Ring.PollTimeout(), c.router.PollTimeout(), c.posting.PollTimeout(), c.replicator.PollTimeout())
 }
 
 // PollAction implements Core.
@@ -78,6 +89,9 @@ func (c *appsCore) PollAction() (Action, bool) {
 	if !ok {
 		m, ok = c.posting.PollSend()
 	}
+	if !ok {
+		m, ok = c.replicator.PollSend()
+	}
 	return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: m.Peer, Flow: m.Flow, Data: m.Data}}, ok
 }
 
@@ -88,15 +102,19 @@ func (c *appsCore) PollMedia(reliability.Time) (Media, bool) { return Media{}, f
 func (c *appsCore) Charge(reliability.Time, int) {}
 
 // Observe implements Core.
-func (c *appsCore) Observe(now reliability.Time, n *Node) {
+func (c *appsCore) Observe(now reliability.Time, n *Node) bool {
+	linked := false
 	for e, ok := c.Ring.PollEvent(); ok; e, ok = c.Ring.PollEvent() {
+		linked = true
 		switch e.Kind {
 		case overlay.EventNeighborUp, overlay.EventNeighborChanged:
 			c.router.HandleLink(now, e.Link)
 			c.posting.HandleLink(now, e.Link)
+			c.replicator.HandleLink(now, e.Link)
 		case overlay.EventNeighborDown:
 			c.router.HandleLinkDown(now, e.Link.Peer)
 			c.posting.HandleLinkDown(now, e.Link.Peer)
+			c.replicator.HandleLinkDown(now, e.Link.Peer)
 		}
 		n.ringEvent(e)
 	}
@@ -111,12 +129,45 @@ func (c *appsCore) Observe(now reliability.Time, n *Node) {
 			apps.posted(n, &e)
 		}
 	}
+	return linked || c.observeObjects(now, n)
+}
+
+// observeObjects serves as the application that has and wants objects: it finds
+// all that comes right, and gives what it has. It reports whether there was
+// anything.
+func (c *appsCore) observeObjects(now reliability.Time, n *Node) bool {
+	busy := false
+	for e, ok := c.replicator.PollEvent(); ok; e, ok = c.replicator.PollEvent() {
+		busy = true
+		switch e.Kind {
+		case overlay.ObjectCame:
+			if len(e.Value) != len(n.sim.apps.object) {
+				n.sim.fail("objects arrive whole", "node %d got %d bytes of object %d", n.index, len(e.Value), e.Index)
+			}
+			c.replicator.Judge(now, e.Index, true)
+			n.sim.apps.came(n)
+		case overlay.ObjectRequested:
+			if n == n.sim.ledger.source {
+				n.sim.apps.seeded += uint64(len(n.sim.apps.object) - 5)
+			}
+			if err := c.replicator.Give(now, e.Request, n.sim.apps.object); err != nil {
+				n.sim.fail("objects are given", "node %d: %v", n.index, err)
+			}
+		}
+	}
+	return busy
 }
 
 // apps is who watches what the members' overlay brings them.
 type apps struct {
 	routed func(n *Node, c *appsCore, e *overlay.RouterEvent)
 	posted func(n *Node, e *overlay.PostEvent)
+	// object is the value of all objects, and came is called for each that has
+	// come.
+	object []byte
+	came   func(n *Node)
+	// seeded is how many bytes of objects the publisher has sent.
+	seeded uint64
 	// values counts posts that arrived, again or not.
 	values uint64
 }

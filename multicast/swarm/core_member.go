@@ -100,7 +100,7 @@ func (c *memberCore) Charge(now reliability.Time, bytes int) { c.uplink.Charge(n
 func (c *memberCore) Links() []overlay.LinkInfo { return c.Ring().Links() }
 
 // Observe implements Core.
-func (c *memberCore) Observe(_ reliability.Time, n *Node) {
+func (c *memberCore) Observe(_ reliability.Time, n *Node) bool {
 	for e, ok := c.PollEvent(); ok; e, ok = c.PollEvent() {
 		switch {
 		case e.Kind == multicast.MemberRing:
@@ -109,6 +109,7 @@ func (c *memberCore) Observe(_ reliability.Time, n *Node) {
 			n.View.handOver(&e.Stream.Message)
 		}
 	}
+	return false
 }
 
 // publish begins the stream at the publisher.

@@ -18,7 +18,7 @@ func ringMaker(spec *groupspec.Spec) coreMaker {
 	return func(s *Sim, n *Node) (Core, error) {
 		ring, err := overlay.NewRing(s.now, overlay.RingConfig{
 			Self: n.ID, Spec: spec, Params: overlay.DefaultRingParams(), Rand: n.Rand, Transport: n,
-			Caps: overlay.CapOverlay, Scratch: scratch,
+			Caps: overlay.CapOverlay | overlay.CapReplication, Scratch: scratch,
 		})
 		if err != nil {
 			return nil, err
@@ -50,8 +50,9 @@ func (c *ringCore) PollMedia(reliability.Time) (Media, bool) { return Media{}, f
 func (c *ringCore) Charge(reliability.Time, int) {}
 
 // Observe implements Core.
-func (c *ringCore) Observe(_ reliability.Time, n *Node) {
+func (c *ringCore) Observe(_ reliability.Time, n *Node) bool {
 	for e, ok := c.Ring.PollEvent(); ok; e, ok = c.Ring.PollEvent() {
 		n.ringEvent(e)
 	}
+	return false
 }

@@ -27,9 +27,10 @@ type Node struct {
 	Rand *rand.Rand
 
 	place  place
-	upload float64 // bytes a second that the node gives for relaying
-	line   float64 // bytes a second that its line carries
-	free   reliability.Time
+	upload float64          // bytes a second that the node gives for relaying
+	line   float64          // bytes a second that its line carries
+	free   reliability.Time // when all that waits for the line has left
+	urgent reliability.Time // the same of all but objects
 	island int32
 	lan    int32 // 0: none
 	far    netip.AddrPort
@@ -132,11 +133,11 @@ func (n *Node) settle() {
 			busy = true
 			n.sendMedia(&m)
 		}
+		busy = n.Core.Observe(now, n) || busy
 		if !busy {
 			break
 		}
 	}
-	n.Core.Observe(now, n)
 	n.arm(n.Core.PollTimeout())
 }
 

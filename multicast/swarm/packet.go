@@ -127,7 +127,7 @@ func (n *Node) transmit(p *packet, size int) {
 	} else {
 		packets := 1 + (size-1)/packetRoom
 		p.size = int32(size + packets*packetOverhead)
-		w.room = int16(packets*packetRoom - size)
+		w.room = int16(max(packets*packetRoom-size, 0))
 	}
 	gap := s.now.Sub(w.sentAt)
 	w.sentAt = s.now
@@ -142,10 +142,15 @@ func (n *Node) transmit(p *packet, size int) {
 	s.sendOrdered(n, p, gap)
 }
 
-// depart queues a packet on the node's line.
+// depart queues a packet on the node's line. Objects wait for all else.
 func (n *Node) depart(p *packet) {
-	n.free = max(n.free, n.sim.now).Add(n.lineTime(int(p.size)))
+	took := n.lineTime(int(p.size))
+	n.free = max(n.free, n.sim.now).Add(took)
 	p.departs = n.free
+	if p.flow != overlay.FlowObjects {
+		n.urgent = min(max(n.urgent, n.sim.now).Add(took), n.free)
+		p.departs = n.urgent
+	}
 }
 
 func (n *Node) lineTime(bytes int) time.Duration {
@@ -158,7 +163,9 @@ func (n *Node) spend(bytes int, kind byteKind) {
 		return
 	}
 	s := n.sim
-	n.free = max(n.free, s.now).Add(n.lineTime(bytes))
+	took := n.lineTime(bytes)
+	n.free = max(n.free, s.now).Add(took)
+	n.urgent = min(max(n.urgent, s.now).Add(took), n.free)
 	n.Core.Charge(s.now, bytes)
 	s.ledger.spent(n, bytes, kind)
 }
@@ -258,13 +265,18 @@ func (s *Sim) sendOrdered(n *Node, p *packet, gap time.Duration) {
 		}
 		p.departs = p.departs.Add(wait)
 		wait = min(max(wait, timeout(x))*3/2, longWait)
-		s.ledger.spent(n, int(p.size), bytesAgain)
+		s.ledger.spent(n, min(int(p.size), packetRoom+packetOverhead), bytesAgain)
 		if p.tries++; p.tries > 20 {
 			break
 		}
 	}
 	at := p.departs.Add(x.latency)
-	if !once {
+	switch {
+	case once:
+	case p.flow == overlay.FlowObjects:
+		at = max(at, w.bulk)
+		w.bulk = at
+	default:
 		at = max(at, w.order)
 		w.order = at
 	}

@@ -59,6 +59,8 @@ type Scenario struct {
 
 	Churn  Churn
 	Faults []Fault
+	// Objects and ObjectSize are what is replicated; the size in bytes.
+	Objects, ObjectSize int
 	// Runs is how often a scenario of many seeds is run.
 	Runs int
 }
@@ -120,7 +122,8 @@ func Named(name string, n int) (*Scenario, error) {
 		sc.Nodes, sc.Duration, sc.Rho = 1000, time.Minute, 0.9
 	case "replicate":
 		sc.Nodes, sc.Duration, sc.Churn.On = 200, time.Hour, false
-		sc.Upload, sc.SourceUpload, sc.Rate = []UploadClass{{1, 1}}, 4, 4_000_000
+		sc.Upload, sc.SourceUpload, sc.Rate, sc.Rho = []UploadClass{{1, 1}}, 4, 4_000_000, 0
+		sc.Objects, sc.ObjectSize = 4096, 64<<10
 	default:
 		return nil, fmt.Errorf("no scenario %q", name)
 	}
@@ -160,6 +163,8 @@ func (sc *Scenario) Validate() error {
 		{"source upload", sc.SourceUpload, 0, 1e6},
 		{"fragment size", float64(sc.FragmentSize), 256, 16_384},
 		{"leaf line", sc.LeafLine, 16_000, 1e10},
+		{"objects", float64(sc.Objects), 0, 1 << 20},
+		{"object size", float64(sc.ObjectSize), 0, 1 << 20},
 	}
 	for _, n := range numbers {
 		if !(n.value >= n.min && n.value <= n.max) {

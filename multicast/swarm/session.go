@@ -33,6 +33,7 @@ type way struct {
 	ackAt   reliability.Time // when an acknowledgement comes back to the sender
 	ackWas  reliability.Time // and when the one before did
 	order   reliability.Time // arrival of the last ordered message
+	bulk    reliability.Time // arrival of the last object, which hold up nothing else
 	sentAt  reliability.Time // when the last packet was handed to the line
 	lost    *packet          // sent and lost, in the order of sending; nobody knows yet
 	flying  int32            // bytes sent and not arrived

@@ -55,6 +55,8 @@ func (sc *Scenario) settings() []Setting {
 		{Name: "boot", Value: number(sc.BootRTT), Help: "round trips until the introducer has named members"},
 		{Name: "churn", Value: churn, Help: fmt.Sprintf("scale of the Weibull(%.2f) distribution of session lengths, or off; %.0f %% of the leaves are silent", sc.Churn.Session.Shape, 100*sc.Churn.Silent)},
 		{Name: "faults", Value: strings.Join(faults, ","), Help: "kind=share@time+duration, counted from the beginning of the measurement"},
+		{Name: "objects", Value: strconv.Itoa(sc.Objects), Help: "how many are replicated"},
+		{Name: "object-size", Value: strconv.Itoa(sc.ObjectSize), Help: "bytes of each"},
 		{Name: "runs", Value: strconv.Itoa(max(sc.Runs, 1)), Help: "seeds, one after the other, where a scenario counts them"},
 	}
 }

@@ -84,7 +84,7 @@ func (t *toy) HandleMember(_ reliability.Time, p overlay.PeerID, addrs []wire.Ad
 }
 func (t *toy) SetOwnAddresses(reliability.Time, []wire.Address) {}
 func (t *toy) SendRelay(reliability.Time, uint64, []byte)       {}
-func (t *toy) Observe(reliability.Time, *Node)                  {}
+func (t *toy) Observe(reliability.Time, *Node) bool             { return false }
 func (t *toy) Charge(_ reliability.Time, bytes int)             { t.charged += bytes }
 func (t *toy) Links() []overlay.LinkInfo                        { return nil }
 func (t *toy) PollTimeout() reliability.Time                    { return t.pings }
