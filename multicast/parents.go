@@ -15,9 +15,10 @@ const (
 	improveSettle             = 2000 // no search for a better parent after a change
 	refusedTime               = 2000 // a neighbor that refused is not asked again
 	leafTime                  = 10_000
-	askSlack                  = 500 // for an answer, beyond two round trips
-	seekPause                 = 150 // before the next look for candidates when there are none
-	partialPause              = 600 // likewise, while there is a partial parent
+	askSlack                  = 500    // for an answer, beyond two round trips
+	hopBack                   = 10_000 // for how long a former first hop is taken back
+	seekPause                 = 150    // before the next look for candidates when there are none
+	partialPause              = 600    // likewise, while there is a partial parent
 	// askedAtOnce is how many are asked at a time while nothing comes, and
 	// askedTogether within what time the others' promises are not taken up.
 	askedAtOnce   = 3
@@ -31,6 +32,8 @@ const (
 	fullCost, fullSpread = 300, 200
 	relayedCost          = 40 // of a link through a third node
 	urgentSpread         = 20
+	// inherited is how much of a child's value counts as ours.
+	inherited = 0.9
 	// gainFactor and gainMin are how much better another parent must be.
 	gainFactor, gainMin = 0.93, 30
 	// partialAfter is after how many refusals or milliseconds without a parent
@@ -92,6 +95,9 @@ func (s *stream) seekUrgent(c int) {
 	if sl.parent == none && sl.ran || sl.starved != 0 {
 		most = askedAtOnce
 	}
+	if sl.parent == none && sl.wasHop.isAhead(s.e.ms) {
+		s.askSource(c)
+	}
 	for int(sl.asking) < most {
 		best, _ := s.bestParent(c, true)
 		if best == none {
@@ -108,6 +114,18 @@ func (s *stream) seekUrgent(c int) {
 	}
 	if sl.partial && sl.stop == 0 {
 		sl.tryAt = s.e.ms + partialPause + millis(s.e.config.Rand.IntN(partialPause))
+	}
+}
+
+// askSource asks the source to feed a slice again of which we were first hop: a
+// whole tree waits below us.
+func (s *stream) askSource(c int) {
+	for i := range s.peers {
+		p := &s.peers[i]
+		if p.takesPart() && p.is(peerExt) && p.is(peerPublisher) && !p.refused[c].isAhead(s.e.ms) && !s.isAsked(c, int16(i)) {
+			s.ask(c, int16(i), true)
+			return
+		}
 	}
 }
 
@@ -175,7 +193,7 @@ func (s *stream) seekBetter() {
 func (s *stream) bestParent(c int, urgent bool) (best int16, lag float32) {
 	best = none
 	random := s.e.config.Rand
-	value := s.slots.value(c)
+	value := s.valueOf(c)
 	for i := range s.peers {
 		p := &s.peers[i]
 		if !s.isCandidate(p, int16(i), c) {
@@ -226,7 +244,7 @@ func (s *stream) ask(c int, index int16, urgent bool) {
 	partial := urgent && (sl.parent == none || sl.starved != 0 || sl.partial) &&
 		(sl.refusals >= partialAfterRefusals || sl.parent == none && s.e.ms.after(sl.orphan) > partialAfter)
 	s.sendExt(n, wire.AppendRequest(s.e.arena.begin(), wire.Request{
-		Slice: uint8(c), Start: start, Value: s.slots.wireValue(c), Urgent: urgent, PartialOK: partial,
+		Slice: uint8(c), Start: start, Value: wire.ValueOf(float64(s.valueOf(c))), Urgent: urgent, PartialOK: partial,
 	}))
 }
 
@@ -247,6 +265,20 @@ func (s *stream) startFor(sl *slice, n *neighbor) fragmenter.ID {
 		start = max(min(start, sl.stop), next)
 	}
 	return start
+}
+
+// valueOf returns what we are worth as a child in a slice: how many we could
+// feed, or what those are worth whom we do feed. Who has a tree below it comes
+// before who has none.
+func (s *stream) valueOf(c int) float32 {
+	value, fed := s.slots.value(c), float32(0)
+	for i := range s.slices[c].children {
+		if ch := &s.slices[c].children[i]; ch.stop == 0 && !ch.partial {
+			fed++
+			value = max(value, inherited*worth(ch.value))
+		}
+	}
+	return max(value, fed)
 }
 
 // lagOf returns how long after the publisher we get a slice, in milliseconds.
@@ -288,6 +320,9 @@ func (s *stream) adopt(c int, n *neighbor, start fragmenter.ID, partial bool) {
 	if old := sl.parent; old != none && old != n.index {
 		s.stopPushing(s.e.neighbors[old], c, start)
 		s.peers[old].owns &^= 1 << c
+		if s.peers[old].is(peerPublisher) {
+			sl.wasHop = s.e.ms + hopBack
+		}
 	}
 	sl.former, sl.parent = sl.parent, n.index
 	s.peers[n.index].owns |= 1 << c

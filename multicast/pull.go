@@ -66,12 +66,11 @@ type wantedID struct {
 	rank   uint8
 }
 
-// scan looks at all that is missing: it counts what is overdue in each slice and
-// pulls what will not come by itself.
+// scan looks at all that is missing and pulls what will not come by itself.
 func (s *stream) scan() {
 	s.retryPulls()
 	for c := range s.slices {
-		s.slices[c].overdue, s.slices[c].latest, s.slices[c].skipped = 0, 0, 0
+		s.slices[c].skipped = 0
 	}
 	wanted := s.e.scratch.wanted[:0]
 	looked := 0
@@ -85,10 +84,6 @@ func (s *stream) scan() {
 		over := float32(s.e.ms.after(entry.known)) - sl.lag
 		if over > waitSkipped && id < sl.last {
 			sl.skipped++
-		}
-		if sl.parent != none && id >= sl.handover && id > sl.last && over > lateBase+lateJitters*sl.jitter {
-			sl.overdue++
-			sl.latest = max(sl.latest, over)
 		}
 		wait, rank := s.pullWait(id, sl, entry.mark)
 		if over < wait || len(wanted) >= newPulls {

@@ -4,7 +4,6 @@ import (
 	"math/bits"
 
 	"github.com/ringcast/ringcast/fragmenter"
-	"github.com/ringcast/ringcast/multicast/wire"
 )
 
 // slots decides how many (child, slice) pairs a node may feed in a stream, and
@@ -99,9 +98,6 @@ func (s *slots) value(c int) float32 {
 	}
 	return float32(s.k) / float32(relayCount(s.k))
 }
-
-// wireValue is value in the form of the wire.
-func (s *slots) wireValue(c int) wire.Value { return wire.ValueOf(float64(s.value(c))) }
 
 // feedback follows the uplink's queue, each tick. It reports whether a child
 // has to be given away.

@@ -77,6 +77,7 @@ type source struct {
 	// moved is when the first hop of a slice was last replaced, held until when
 	// it is not replaced again.
 	moved, held [sliceCount]millis
+	lastHop     [sliceCount]int16
 	firstAt     millis // when the first neighbor took part
 }
 
@@ -363,7 +364,7 @@ func (s *stream) improveHops() {
 			continue
 		}
 		s.retireHop(c, hop)
-		s.source.moved[c] = s.e.ms
+		s.source.moved[c], s.source.lastHop[c] = s.e.ms, index
 		s.source.resend[c] = s.win.known + 1 + s.rates.idsIn(s.e.neighbors[best].rtt)
 		s.giveSlice(c, s.e.neighbors[best])
 		return
@@ -422,6 +423,14 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
 	ch := s.slices[c].child(n.index)
 	known := ch != nil && ch.first && ch.stop == 0
+	if src := s.source; !known && m.Urgent && src.lastHop[c] == n.index && s.e.ms.after(src.moved[c]) < hopBack && src.moved[c] != 0 {
+		// It found a parent, and lost it again, with a tree below it.
+		s.addChild(c, child{index: n.index, first: true, start: m.Start, stop: s.win.known + s.rates.idsIn(2*hopMove) + fragmenter.SliceCount})
+		s.sendExt(n, wire.AppendAccept(s.e.arena.begin(), &wire.Accept{Slice: m.Slice, Start: m.Start}))
+		s.retireHop(c, s.slices[c].child(n.index))
+		s.catchUp(n, c)
+		return
+	}
 	help := m.Urgent && s.used < s.slots.k && (s.spareSlots() < spareWanted || s.helped() < helpMax && s.source.help > helpTime && (m.PartialOK || m.Value > 0))
 	if !s.peers[n.index].takesPart() || !known && !help {
 		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: wire.RefusePolicy}))

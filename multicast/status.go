@@ -82,7 +82,7 @@ func (s *stream) tellDenied() {
 
 // isCurrent reports whether a slice really comes from its parent.
 func (s *stream) isCurrent(sl *slice) bool {
-	return sl.native || sl.last >= sl.handover && sl.overdue < lateFragments
+	return sl.native || sl.last >= sl.handover && s.lateness(sl) < lateBase+lateJitters*sl.jitter
 }
 
 // tellAll tells all neighbors how we stand, when that changes much.

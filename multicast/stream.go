@@ -83,6 +83,7 @@ type slice struct {
 	denied       bool // a neighbor was refused it while it did not come
 	refusals     uint8
 	starved      millis // since when the parent, which lives, has had nothing to push
+	wasHop       millis // until when the source takes us back as a first hop
 	changed      millis // when the parent last changed
 	orphan       millis // since when there is none
 	tryAt        millis // when to look for a parent again
@@ -96,12 +97,8 @@ type slice struct {
 	// milliseconds, smoothed with 1/8.
 	delay        float32
 	delaySamples uint16
-	// overdue is how many fragments are late, and latest by how much, as of the
-	// last scan.
-	overdue int
 	// skipped is how many are missing of which newer ones have come.
 	skipped int
-	latest  float32
 
 	tags     wire.Tags // the parent and its ancestors
 	children []child

@@ -1,13 +1,17 @@
 package multicast
 
+import "github.com/ringcast/ringcast/fragmenter"
+
 // Times by which parents are watched, in milliseconds. Silence alone is no
 // sign of death: a parent with a queue and an unfed parent look dead too, so it
 // is asked first. Without that most "dead" parents were alive.
 const (
 	lateBase, lateJitters = 150, 3 // overdue beyond jitter, for a slice to be late
-	lateFragments         = 2
-	parentQuiet           = 250 // silence after which a late parent is asked
-	pingSlack             = 150 // for the answer, beyond the round trip
+	// lagMost and jitterMost bound what a slice's past excuses: where it was
+	// slow in the beginning nobody would ever be found late.
+	lagMost, jitterMost = 500, 100
+	parentQuiet         = 250 // silence after which a late parent is asked
+	pingSlack           = 150 // for the answer, beyond the round trip
 	// upstreamLate is when another parent is looked for though the present one
 	// lives.
 	upstreamLate, upstreamSpread = 600, 200
@@ -40,35 +44,49 @@ func (e *Engine) unanswered(n *neighbor, silence int) int {
 	return waiting
 }
 
-// watchParents looks after the parents of slices that are late, with what the
-// last scan has found.
+// lateness returns by how much a slice is behind what its parent usually pushes,
+// in milliseconds: how overdue the second fragment is that it has not pushed.
+// What was pulled meanwhile does not count.
+func (s *stream) lateness(sl *slice) float32 {
+	id := max(sl.last+2*fragmenter.SliceCount, sl.handover+fragmenter.SliceCount, s.win.base)
+	if id > s.win.known {
+		return 0
+	}
+	return float32(s.e.ms.after(s.win.at(id).known)) - min(sl.lag, lagMost)
+}
+
+// watchParents looks after the parents of slices that are late.
 func (s *stream) watchParents() {
 	for c := range s.slices {
 		sl := &s.slices[c]
-		if sl.parent == none || sl.overdue < lateFragments {
+		if sl.parent == none {
+			continue
+		}
+		late := s.lateness(sl)
+		if late < lateBase+lateJitters*min(sl.jitter, jitterMost) {
 			sl.starved = 0
 			continue
 		}
 		n := s.e.neighbors[sl.parent]
 		silence := s.e.silence(n)
-		waiting := s.e.unanswered(n, silence)
-		switch {
-		case waiting > int(n.rtt)+pingSlack:
+		if s.e.unanswered(n, silence) > int(n.rtt)+pingSlack {
 			s.e.declareDead(n)
-		case silence > parentQuiet:
+			continue
+		}
+		if silence > parentQuiet {
 			s.e.ping(n)
-		case s.narrow:
-			// It is not the parent that is slow.
-		case sl.starved == 0 && sl.latest > upstreamLate+float32(s.e.config.Rand.IntN(upstreamSpread)):
-			// The fault is above it. Whoever is below us is better off with us
-			// than alone, so the tree stays as it is: the first in it who finds
-			// a neighbor that is fed gets it going again.
-			sl.starved = s.e.ms
-			sl.tryAt = 0
-			s.counts.parentsLost++
-			if !n.ext {
-				s.leavePlain(c, n)
-			}
+		}
+		if s.narrow || sl.starved != 0 || late < upstreamLate+float32(s.e.config.Rand.IntN(upstreamSpread)) {
+			continue
+		}
+		// The fault is above it. Whoever is below us is better off with us than
+		// alone, so the tree stays as it is: the first in it who finds a neighbor
+		// that is fed gets it going again.
+		sl.starved = s.e.ms
+		sl.tryAt = 0
+		s.counts.parentsLost++
+		if !n.ext {
+			s.leavePlain(c, n)
 		}
 	}
 }
