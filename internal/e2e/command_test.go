@@ -115,7 +115,7 @@ func TestTakenDefaultPort(t *testing.T) {
 // A node that is told to stop ends its playlists, lets viewers see that, and
 // exits with 0 in time.
 func TestStopEndsPlaylists(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	playlist := strings.TrimSuffix(n.Streams[0].HLS, "index.m3u8") + "stream.m3u8"
 	eventually(t, 15*time.Second, "a playlist with segments", func() bool {
 		status, body := get(t, playlist)
@@ -188,7 +188,7 @@ func TestPublishKeyIsMade(t *testing.T) {
 
 // The demo's clip gives way to a push, and comes back when that is over.
 func TestPushReplacesTheClip(t *testing.T) {
-	n := startNode(t, "demo", "--ingest-grace-period", "1s")
+	n := startNode(t, "demo", "--peers", "0", "--ingest-grace-period", "1s")
 	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-re", "-i", moduleRoot+"/ingest/file/clip.flv", "-t", "4",
 		"-c", "copy", "-f", "flv", n.RTMP+"/demo?key="+n.PublishKey)
 	source := func() string {
@@ -215,7 +215,7 @@ func TestServiceNotification(t *testing.T) {
 	}
 	defer conn.Close()
 	t.Setenv("NOTIFY_SOCKET", socket)
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	expect := func(want string) {
 		t.Helper()
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -238,7 +238,7 @@ func TestServiceNotification(t *testing.T) {
 
 // TestRTSP reads the demo over each transport of RTSP.
 func TestRTSP(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	for _, transport := range []string{"tcp", "udp", "udp_multicast"} {
 		t.Run(transport, func(t *testing.T) {
 			packets := countPackets(t, n.Streams[0].RTSP, "-rtsp_transport", transport, "-read_intervals", "%+4")

@@ -11,7 +11,7 @@ import (
 func TestHLSRules(t *testing.T) {
 	t.Run("low latency", func(t *testing.T) {
 		t.Parallel()
-		n := startNode(t, "demo", "--hls-target-duration", "2s")
+		n := startNode(t, "demo", "--peers", "0", "--hls-target-duration", "2s")
 		r := checkRules(t, n.Streams[0].HLS, 200)
 		if r.Parts < 150 || r.Segments < 10 || r.Deltas < 5 {
 			t.Errorf("looked only at %d parts, %d segments and %d delta updates", r.Parts, r.Segments, r.Deltas)
@@ -19,7 +19,7 @@ func TestHLSRules(t *testing.T) {
 	})
 	t.Run("separate audio", func(t *testing.T) {
 		t.Parallel()
-		n := startNode(t, "demo", "--hls-separate-audio")
+		n := startNode(t, "demo", "--peers", "0", "--hls-separate-audio")
 		r := checkRules(t, n.Streams[0].HLS, 80)
 		if r.Parts < 120 || r.Segments < 8 || r.Deltas < 2 {
 			t.Errorf("looked only at %d parts, %d segments and %d delta updates", r.Parts, r.Segments, r.Deltas)
@@ -27,7 +27,7 @@ func TestHLSRules(t *testing.T) {
 	})
 	t.Run("mpegts", func(t *testing.T) {
 		t.Parallel()
-		n := startNode(t, "demo", "--hls-variant", "mpegts")
+		n := startNode(t, "demo", "--peers", "0", "--hls-variant", "mpegts")
 		if r := checkRules(t, n.Streams[0].HLS, 15); r.Segments < 8 {
 			t.Errorf("looked only at %d segments", r.Segments)
 		}

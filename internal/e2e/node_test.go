@@ -43,8 +43,9 @@ type node struct {
 	log  *lockedBuffer
 	HTTP string
 	RTMP string
-	// PublishKey is the key that the node made.
+	// PublishKey is the key that the node made, Link its share link.
 	PublishKey string
+	Link       string
 	Streams    []struct{ Name, HLS, RTSP, FLV, RTMP string }
 	exited     chan struct{}
 }
@@ -113,10 +114,11 @@ func (n *node) read(out io.Reader, ready chan<- bool) {
 			Ready      bool
 			HTTP, RTMP string
 			PublishKey string
+			Link       string
 			Streams    []struct{ Name, HLS, RTSP, FLV, RTMP string }
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Ready {
-			n.HTTP, n.RTMP, n.PublishKey, n.Streams = line.HTTP, line.RTMP, line.PublishKey, line.Streams
+			n.HTTP, n.RTMP, n.PublishKey, n.Link, n.Streams = line.HTTP, line.RTMP, line.PublishKey, line.Link, line.Streams
 			ready <- true
 		}
 	}

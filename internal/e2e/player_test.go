@@ -86,7 +86,8 @@ func browserModules(t *testing.T) string {
 	return modules
 }
 
-// TestPlayerPage opens the player page of the demo in headless Chromium, once
+// TestPlayerPage opens the player page of the demo, whose stream comes over the
+// network between its nodes, in headless Chromium, once
 // with hls.js and once with the browser's own HLS: the picture moves at full
 // rate, sound is decoded, nothing is dropped, and no other host is asked.
 func TestPlayerPage(t *testing.T) {
@@ -178,7 +179,7 @@ func nobodyHome(t *testing.T) string {
 // TestVLC records the demo's playlist with VLC for a few seconds and counts
 // what arrived.
 func TestVLC(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	packets := recordVLC(t, n.Streams[0].HLS, 8)
 	t.Logf("VLC received %v", packets)
 	if packets["h264"] < 100 || packets["aac"] < 150 {
@@ -231,7 +232,7 @@ func countPackets(t *testing.T, file string, options ...string) map[string]int {
 
 // TestGStreamer decodes the demo's playlist with GStreamer.
 func TestGStreamer(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	cmd := exec.CommandContext(t.Context(), "gst-launch-1.0", "-v", "playbin", "uri="+n.Streams[0].HLS,
 		"video-sink=fakesink silent=false sync=true", "audio-sink=fakesink")
 	var log lockedBuffer
@@ -252,7 +253,7 @@ func TestGStreamer(t *testing.T) {
 // TestSeparateAudioPlays plays a stream whose audio has a playlist of its own:
 // with hls.js and the browser's own HLS, with VLC, and with FFmpeg.
 func TestSeparateAudioPlays(t *testing.T) {
-	n := startNode(t, "demo", "--hls-separate-audio")
+	n := startNode(t, "demo", "--peers", "0", "--hls-separate-audio")
 	page := strings.TrimSuffix(n.Streams[0].HLS, "index.m3u8")
 	for name, query := range map[string]string{"hls.js": "", "native": "?engine=native"} {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // TestPlayByRTMP plays a stream that runs already with FFmpeg, GStreamer and
 // VLC: each joins in mid-stream and decodes.
 func TestPlayByRTMP(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	url := n.Streams[0].RTMP
 	eventually(t, 10*time.Second, "the clip is on air", func() bool {
 		status, _ := get(t, n.HTTP+"/readyz")

@@ -11,7 +11,7 @@ import (
 // TestRTSPTransports plays a stream over each transport, with FFmpeg and with
 // GStreamer.
 func TestRTSPTransports(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	url := n.Streams[0].RTSP
 	for _, transport := range []string{"tcp", "udp", "udp_multicast"} {
 		t.Run("ffprobe "+transport, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestRTSPTransports(t *testing.T) {
 // A request that only some builds of VLC send is refused cleanly, and what is
 // no RTSP at all ends in a closed connection; the stream goes on.
 func TestRTSPOddClients(t *testing.T) {
-	n := startNode(t, "demo")
+	n := startNode(t, "demo", "--peers", "0")
 	host := strings.SplitN(strings.TrimPrefix(n.Streams[0].RTSP, "rtsp://"), "/", 2)[0]
 	requests := map[string]string{
 		"SETUP first":   "SETUP rtsp://" + host + "/live/demo RTSP/1.0\r\nCSeq: 0\r\nTransport: RTP/AVP;unicast;client_port=5000-5001\r\n\r\n",
