@@ -31,6 +31,18 @@ type Config struct {
 	Introducers []string
 	// PublicAddress is the host:port by which others reach the node.
 	PublicAddress string
+
+	// Play are share links of streams to play, and Seed of streams to pass on
+	// without playing them.
+	Play, Seed []string
+	// Timeout ends the node if what it plays has not come by then; 0 waits.
+	Timeout time.Duration
+	// Exec is the command line of a player; the node ends with it.
+	Exec string
+	// Peers is how many viewers' nodes a demo has.
+	Peers int
+	// JSON prints JSON lines on standard output instead of text.
+	JSON bool
 }
 
 // Log says what is written to standard error and how.
@@ -45,6 +57,7 @@ type Log struct {
 type RTMP struct {
 	// Listen is the address as host:port; empty is off.
 	Listen string
+	Limits
 	// TLSListen is the address for RTMPS; empty is off.
 	TLSListen string
 	// TLSCertificate and TLSKey name the PEM files for RTMPS.
@@ -55,15 +68,7 @@ type RTMP struct {
 type RTSP struct {
 	// Listen is the address as host:port; empty is off.
 	Listen string
-}
-
-// HTTP configures the HTTP server.
-type HTTP struct {
-	// Listen is the address as host:port; empty is off.
-	Listen string
-	// Hosts are further names under which the node may be asked for when it
-	// listens on loopback.
-	Hosts []string
+	Limits
 }
 
 // HLS configures how streams are cut and served as HLS.

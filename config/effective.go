@@ -84,7 +84,7 @@ func exampleValue(s *Setting, name, indent string) string {
 	switch {
 	case s.Kind == KindStreams:
 		return indent + "#" + name + ":\n#  - name: live/camera\n#    source: rtsp://192.0.2.7/stream1\n#  - name: live/studio\n#    key: \"a secret\"\n"
-	case s.Kind == KindList:
+	case s.Kind == KindList && s.Default == "", s.Kind == KindLinks:
 		return indent + "#" + name + ": []\n"
 	case s.Default == "" || s.Kind == KindAddress:
 		return fmt.Sprintf("%s#%s: %q\n", indent, name, s.Default)

@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -39,26 +41,23 @@ type Loaded struct {
 // Origin returns where the value of the setting came from.
 func (l *Loaded) Origin(key string) Origin { return l.origins[strings.ToLower(key)] }
 
-// AddFlags adds a flag for each setting that can have one, except those
-// named in without.
-func AddFlags(flags *pflag.FlagSet, without ...string) {
+// AddFlags adds a flag for each setting that the command has one for; the
+// empty name stands for all commands at once. A default of the command's own
+// takes the place of the table's in the help.
+func AddFlags(flags *pflag.FlagSet, command string, defaults map[string]string) {
 	for _, s := range Settings() {
-		if s.Kind == KindStreams || find(namedSettings(without), s.Key) != nil {
+		if s.Kind == KindStreams || command != "" && len(s.Commands) > 0 && !slices.Contains(s.Commands, command) {
 			continue
 		}
-		flags.Var(&flagValue{setting: s, text: s.Default}, s.Flag(), s.flagUsage())
+		text := s.Default
+		if own, ok := defaults[s.Key]; ok {
+			text = own
+		}
+		flags.Var(&flagValue{setting: s, text: text}, s.Flag(), s.flagUsage())
 		if s.Kind == KindBool {
 			flags.Lookup(s.Flag()).NoOptDefVal = "true"
 		}
 	}
-}
-
-func namedSettings(keys []string) []Setting {
-	table := make([]Setting, len(keys))
-	for i, key := range keys {
-		table[i].Key = key
-	}
-	return table
 }
 
 func (s *Setting) flagUsage() string {
@@ -75,11 +74,20 @@ func (s *Setting) flagUsage() string {
 type flagValue struct {
 	setting Setting
 	text    string
+	given   bool
 }
 
-func (v *flagValue) String() string     { return v.text }
-func (v *flagValue) Set(s string) error { v.text = s; return nil }
-func (v *flagValue) Type() string       { return v.setting.Kind.String() }
+func (v *flagValue) String() string { return v.text }
+func (v *flagValue) Type() string   { return v.setting.Kind.String() }
+
+// Set takes the text; the flag of a list may be given several times.
+func (v *flagValue) Set(text string) error {
+	if isList := v.setting.Kind == KindList || v.setting.Kind == KindLinks; isList && v.given {
+		text = v.text + v.setting.separator() + text
+	}
+	v.text, v.given = text, true
+	return nil
+}
 
 // Load reads, joins and checks all sources. The error is an [Error] unless
 // the file cannot be read at all.
@@ -145,7 +153,7 @@ func (l *Loaded) load(v *viper.Viper, s *Setting, src Sources, env map[string]en
 		}
 	}
 	l.origins[key] = origin
-	text, err := plainText(v.Get(key))
+	text, err := s.plainText(v.Get(key))
 	if err == nil {
 		err = s.set(&l.Config, text)
 	}
@@ -156,20 +164,20 @@ func (l *Loaded) load(v *viper.Viper, s *Setting, src Sources, env map[string]en
 }
 
 // plainText turns what viper holds into the text that Setting.set takes.
-func plainText(value any) (string, error) {
+func (s *Setting) plainText(value any) (string, error) {
 	switch value := value.(type) {
 	case nil:
 		return "", nil
 	case []any:
 		parts := make([]string, len(value))
 		for i, item := range value {
-			text, err := plainText(item)
-			if err != nil || strings.Contains(text, ",") {
+			text, err := s.plainText(item)
+			if err != nil || strings.Contains(text, s.separator()) {
 				return "", fmt.Errorf("has an item that is not a plain value")
 			}
 			parts[i] = text
 		}
-		return strings.Join(parts, ","), nil
+		return strings.Join(parts, s.separator()), nil
 	case map[string]any, map[any]any:
 		return "", fmt.Errorf("is not a plain value")
 	}
@@ -211,9 +219,9 @@ func readEnvironment(environ []string, table []Setting) (map[string]envValue, er
 		s := byName[name]
 		if s == nil && isFile && byName[base] != nil && byName[base].Secret {
 			s, origin.File = byName[base], text
-			secret, err := readSecret(text)
+			secret, err := readSecret(text, s.maxLen())
 			if err != nil {
-				return nil, &Error{Key: s.Key, Value: text, Problem: err.Error(), Allowed: "a readable file of at most 4096 bytes", Origin: Origin{Env: name}}
+				return nil, &Error{Key: s.Key, Value: text, Problem: err.Error(), Allowed: fmt.Sprintf("a readable file of at most %d bytes", s.maxLen()), Origin: Origin{Env: name}}
 			}
 			text = secret
 		}
@@ -229,13 +237,18 @@ func readEnvironment(environ []string, table []Setting) (map[string]envValue, er
 }
 
 // readSecret reads a secret and takes off the line end.
-func readSecret(name string) (string, error) {
-	text, err := os.ReadFile(name)
+func readSecret(name string, most int) (string, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	if len(text) > maxValueLen {
-		return "", fmt.Errorf("is longer than 4096 bytes")
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	if len(text) > most {
+		return "", fmt.Errorf("is longer than %d bytes", most)
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }

@@ -29,7 +29,7 @@ func write(t *testing.T, text string) string {
 func flags(t *testing.T, args ...string) *pflag.FlagSet {
 	t.Helper()
 	set := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	AddFlags(set)
+	AddFlags(set, "", nil)
 	if err := set.Parse(args); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,11 @@ type RTMFP struct {
 	// LegacyPeers is "allow" or "refuse": whether foreign peers with weak
 	// cryptography may connect.
 	LegacyPeers string
+	// Introduce is "auto", "on" or "off": whether the node is a meeting point.
+	Introduce string
+	// Sessions is how many sessions with other nodes may be open, and
+	// SessionsPerAddress how many one address may have that opened them.
+	Sessions, SessionsPerAddress int
 }
 
 // Group says which group the node joins and makes.
@@ -46,6 +51,9 @@ type Group struct {
 	BootstrapPeers []string
 	// Extensions is "on", "off" or "required".
 	Extensions string
+	// Publish is "auto", "on" or "off": whether the node's own streams go into
+	// the group.
+	Publish string
 }
 
 // Multicast configures how streams are spread in a group.
@@ -67,6 +75,9 @@ type Reliability struct {
 	// Audio, Video and Data say whether messages of that kind are sent again
 	// until their deadline when they are lost.
 	Audio, Video, Data bool
+	// AudioDeadline, VideoDeadline and DataDeadline are how long messages of
+	// that kind are waited for; 0 leaves it to the policy.
+	AudioDeadline, VideoDeadline, DataDeadline time.Duration
 }
 
 // Fusion configures native multicast beside peers.
@@ -81,11 +92,11 @@ func networkSettings() []Setting {
 	return []Setting{
 		{
 			Key: "rtmfp.listen", Kind: KindAddress, Default: "",
-			Help:  "The UDP address for other nodes. `publish` and `introducer` listen on :1935, `play` on a free port, unless told otherwise. Empty in `run` switches the network off, port 0 takes any free port.",
+			Help:  "The UDP address for other nodes. `publish` and `introducer` listen on :1935, `play` on a free port, unless told otherwise. Empty in `run` switches the network off unless it plays or seeds; port 0 takes any free port.",
 			field: func(c *Config) any { return &c.RTMFP.Listen },
 		},
 		{
-			Key: "rtmfp.identity", Kind: KindString, Default: "",
+			Key: "rtmfp.identity", Kind: KindFile, Default: "",
 			Help:  "The file with the node's keys, made if it is not there, which keeps its peer ID. Empty makes new keys at each start.",
 			field: func(c *Config) any { return &c.RTMFP.Identity },
 		},
@@ -94,6 +105,13 @@ func networkSettings() []Setting {
 			Help:  "Whether peers of other makes that know only weak cryptography may connect.",
 			field: func(c *Config) any { return &c.RTMFP.LegacyPeers },
 		},
+		{
+			Key: "rtmfp.introduce", Kind: KindString, Default: "auto", Choices: []string{"auto", "on", "off"},
+			Help:  "Whether the node is a meeting point for groups. auto: if it publishes and names no introducer; `ringcast introducer` always is.",
+			field: func(c *Config) any { return &c.RTMFP.Introduce },
+		},
+		limitSetting("rtmfp", "sessions", "20000", "How many sessions with other nodes may be open.", func(c *Config) any { return &c.RTMFP.Sessions }),
+		limitSetting("rtmfp", "sessionsPerAddress", "1024", "How many of them one address may have opened; a /64 of IPv6 counts as one. This machine's own are not counted.", func(c *Config) any { return &c.RTMFP.SessionsPerAddress }),
 		{
 			Key: "introducer", Kind: KindList, Default: "",
 			Help:  "The meeting points, host:port, by which members of the group find each other. `publish` is its own if none is given.",
@@ -111,8 +129,13 @@ func networkSettings() []Setting {
 func groupSettings() []Setting {
 	return []Setting{
 		{
+			Key: "group.publish", Kind: KindString, Default: "auto", Choices: []string{"auto", "on", "off"}, Commands: []string{"run"},
+			Help:  "Whether the node's own streams go into a group, which needs rtmfp.listen. auto: unless the node only plays or seeds those of others.",
+			field: func(c *Config) any { return &c.Group.Publish },
+		},
+		{
 			Key: "group.spec", Kind: KindString, Default: "", Secret: true,
-			Help:  "A whole groupspec (G:…), such as `ringcast groupspec new` makes. The other settings of the group then only add to it.",
+			Help:  "A whole groupspec (G:…), such as `ringcast groupspec new` makes. Of the other settings of the group, only the passwords, native multicast addresses and bootstrap peers add to it.",
 			field: func(c *Config) any { return &c.Group.Spec },
 		},
 		{
@@ -183,7 +206,7 @@ func streamSettings() []Setting {
 			field: func(c *Config) any { return &c.Multicast.PushNeighborLimit },
 		},
 		{
-			Key: "multicast.uploadLimit", Kind: KindRate, Default: "none", Least: 64_000, Most: 100_000_000_000,
+			Key: "multicast.uploadLimit", Kind: KindRate, Default: "none", Live: true, Least: 64_000, Most: 100_000_000_000,
 			Help:  "How much the node sends to others. none starts with 5M and follows what the line carries.",
 			field: func(c *Config) any { return &c.Multicast.UploadLimit },
 		},
@@ -226,6 +249,21 @@ func streamSettings() []Setting {
 			Key: "reliability.data", Kind: KindBool, Default: "true",
 			Help:  "Whether lost data messages are sent again until their deadline.",
 			field: func(c *Config) any { return &c.Reliability.Data },
+		},
+		{
+			Key: "reliability.audioDeadline", Kind: KindDuration, Default: "0s", Min: 0, Max: time.Minute,
+			Help:  "How long audio is waited for before playing goes on without; 0s leaves it to the policy. Never longer than the window.",
+			field: func(c *Config) any { return &c.Reliability.AudioDeadline },
+		},
+		{
+			Key: "reliability.videoDeadline", Kind: KindDuration, Default: "0s", Min: 0, Max: time.Minute,
+			Help:  "How long pictures are waited for before playing goes on without; 0s leaves it to the policy. Never longer than the window.",
+			field: func(c *Config) any { return &c.Reliability.VideoDeadline },
+		},
+		{
+			Key: "reliability.dataDeadline", Kind: KindDuration, Default: "0s", Min: 0, Max: time.Minute,
+			Help:  "How long data messages are waited for before playing goes on without; 0s leaves it to the policy. Never longer than the window.",
+			field: func(c *Config) any { return &c.Reliability.DataDeadline },
 		},
 		{
 			Key: "fusion.relayToLAN", Kind: KindBool, Default: "false",

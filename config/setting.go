@@ -19,12 +19,14 @@ const (
 	KindList    // strings separated by commas, or a YAML list
 	KindStreams // the list of streams, only in the file
 	KindInt
-	KindRate // bits per second
+	KindRate  // bits per second
+	KindFile  // the name of a file, or empty
+	KindLinks // share links separated by blanks, or a YAML list
 )
 
 // String names the kind as the help text shows it.
 func (k Kind) String() string {
-	return [...]string{"", "string", "bool", "duration", "host:port", "list", "list of streams", "number", "rate"}[k]
+	return [...]string{"", "string", "bool", "duration", "host:port", "list", "list of streams", "number", "rate", "file", "links"}[k]
 }
 
 // Setting is one row of the table of settings.
@@ -49,6 +51,9 @@ type Setting struct {
 	Live bool
 	// Secret values are never shown, and can be read from a file.
 	Secret bool
+	// Commands are the commands that have a flag for it; none means all that
+	// run a node. The file and the environment may always set it.
+	Commands []string
 
 	// field returns a pointer to the value's place in a Config.
 	field func(*Config) any
@@ -57,7 +62,9 @@ type Setting struct {
 // Settings returns the table of all settings, in the order in which the file
 // and the reference page list them.
 func Settings() []Setting {
-	return slices.Concat(serverSettings(), mediaSettings(), publishSettings(), networkSettings(), groupSettings(), streamSettings())
+	return slices.Concat(
+		serverSettings(), httpSettings(), mediaSettings(), publishSettings(), roleSettings(), networkSettings(), groupSettings(), streamSettings(),
+	)
 }
 
 // serverSettings are those of logs and listeners.
@@ -84,30 +91,24 @@ func serverSettings() []Setting {
 			field: func(c *Config) any { return &c.RTMP.TLSListen },
 		},
 		{
-			Key: "rtmp.tlsCertificate", Kind: KindString, Default: "",
-			Help:  "The file with the certificate chain for RTMPS, in PEM.",
+			Key: "rtmp.tlsCertificate", Kind: KindFile, Live: true, Default: "",
+			Help:  "The file with the certificate chain for RTMPS, in PEM. A reload reads it again.",
 			field: func(c *Config) any { return &c.RTMP.TLSCertificate },
 		},
 		{
-			Key: "rtmp.tlsKey", Kind: KindString, Default: "",
+			Key: "rtmp.tlsKey", Kind: KindFile, Live: true, Default: "",
 			Help:  "The file with the private key for RTMPS, in PEM.",
 			field: func(c *Config) any { return &c.RTMP.TLSKey },
 		},
+		limitSetting("rtmp", "connections", "2048", "How many RTMP connections are served at a time.", func(c *Config) any { return &c.RTMP.Connections }),
+		limitSetting("rtmp", "connectionsPerAddress", "64", perAddressHelp, func(c *Config) any { return &c.RTMP.ConnectionsPerAddress }),
 		{
 			Key: "rtsp.listen", Kind: KindAddress, Default: "127.0.0.1:8554",
 			Help:  "Where the node takes RTSP pushes and serves RTSP players. Empty switches it off, port 0 takes any free port.",
 			field: func(c *Config) any { return &c.RTSP.Listen },
 		},
-		{
-			Key: "http.listen", Kind: KindAddress, Default: "127.0.0.1:8080",
-			Help:  "Where the node serves the dashboard, player pages, HLS, HTTP-FLV, the API and metrics. Empty switches it off, port 0 takes any free port.",
-			field: func(c *Config) any { return &c.HTTP.Listen },
-		},
-		{
-			Key: "http.hosts", Kind: KindList, Default: "",
-			Help:  "Further host names under which a node on loopback may be asked for, besides localhost and its addresses. Others are refused, so that a web page cannot reach the node by a forged name.",
-			field: func(c *Config) any { return &c.HTTP.Hosts },
-		},
+		limitSetting("rtsp", "connections", "4096", "How many RTSP connections are served at a time.", func(c *Config) any { return &c.RTSP.Connections }),
+		limitSetting("rtsp", "connectionsPerAddress", "512", perAddressHelp, func(c *Config) any { return &c.RTSP.ConnectionsPerAddress }),
 	}
 }
 

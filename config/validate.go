@@ -35,10 +35,13 @@ func (l *Loaded) validate() error {
 		return &Error{Key: "publish.user", Value: l.Publish.User, Problem: "can't be part of a URL", Allowed: "a name without & ? = : / @ and spaces", Origin: l.Origin("publish.user")}
 	}
 	if l.RTMP.TLSListen != "" && (l.RTMP.TLSCertificate == "" || l.RTMP.TLSKey == "") {
-		return &Error{
-			Key: "rtmp.tlsListen", Value: l.RTMP.TLSListen, Problem: "needs a certificate and its key",
-			Allowed: "with rtmp.tlsCertificate and rtmp.tlsKey", Origin: l.Origin("rtmp.tlsListen"),
-		}
+		return l.bad("rtmp.tlsListen", l.RTMP.TLSListen, "needs a certificate and its key", "with rtmp.tlsCertificate and rtmp.tlsKey")
+	}
+	if l.HTTP.TLSListen != "" && (l.HTTP.TLSCertificate == "" || l.HTTP.TLSKey == "") {
+		return l.bad("http.tlsListen", l.HTTP.TLSListen, "needs a certificate and its key", "with http.tlsCertificate and http.tlsKey")
+	}
+	if err := l.validateNetwork(); err != nil {
+		return err
 	}
 	short := Stream{Name: l.Stream, Source: l.Source}
 	if short.Name == "" {

@@ -16,10 +16,19 @@ import (
 // whole in an error.
 const maxValueLen = 4096
 
+// maxLen is the longest value of the setting in bytes. A groupspec, and so a
+// link, may be long.
+func (s *Setting) maxLen() int {
+	if s.Kind == KindLinks || s.Key == "group.spec" {
+		return 64 << 10
+	}
+	return maxValueLen
+}
+
 // set parses text and stores it in c. The error does not name the value.
 func (s *Setting) set(c *Config, text string) error {
-	if len(text) > maxValueLen {
-		return errors.New("is longer than 4096 bytes")
+	if most := s.maxLen(); len(text) > most {
+		return fmt.Errorf("is longer than %d bytes", most)
 	}
 	switch field := s.field(c).(type) {
 	case *string:
@@ -54,16 +63,32 @@ func (s *Setting) set(c *Config, text string) error {
 		}
 		*field = r
 	case *[]string:
-		*field = nil
-		for item := range strings.SplitSeq(text, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				*field = append(*field, item)
-			}
-		}
+		*field = s.split(text)
 	default:
 		return errors.New("can only be set in the file")
 	}
 	return nil
+}
+
+// split takes a list apart. Share links have commas in them and no blanks.
+func (s *Setting) split(text string) (list []string) {
+	if s.Kind == KindLinks {
+		return strings.Fields(text)
+	}
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// separator stands between the items of a list in text.
+func (s *Setting) separator() string {
+	if s.Kind == KindLinks {
+		return " "
+	}
+	return ","
 }
 
 func (s *Setting) checkString(text string) error {
@@ -183,6 +208,10 @@ func (s *Setting) Allowed() string {
 		return "host:port such as 127.0.0.1:8080 or :8080, or empty for off"
 	case KindList:
 		return "strings, separated by commas"
+	case KindLinks:
+		return "share links (rtmfp://…#G:…), separated by blanks"
+	case KindFile:
+		return "the name of a file"
 	case KindStreams:
 		return "a list of streams with name, source, loop, key"
 	}
@@ -203,7 +232,7 @@ func (s *Setting) text(c *Config) string {
 	case *Rate:
 		return field.String()
 	case *[]string:
-		return strings.Join(*field, ",")
+		return strings.Join(*field, s.separator())
 	case *[]Stream:
 		names := make([]string, 0, len(*field))
 		for _, st := range *field {

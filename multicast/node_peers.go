@@ -234,6 +234,17 @@ func (n *Node) releaseIfIdle(now reliability.Time, p *contact) {
 	p.session.Close(now)
 }
 
+// Pending returns how many bytes are queued for other nodes or on their way to
+// them unacknowledged. A node that wants to leave waits until there are none,
+// so that what it said last is heard.
+func (n *Node) Pending() int {
+	bytes := n.uplink.Bytes()
+	for _, p := range n.peers {
+		bytes += p.session.Queued()
+	}
+	return bytes
+}
+
 // transport is what the groups may ask about sessions.
 type transport struct{ n *Node }
 

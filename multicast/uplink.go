@@ -205,6 +205,9 @@ func (u *Uplink) IsEstimating() bool { return u.estimate.on }
 // Stats returns the counters.
 func (u *Uplink) Stats() UplinkStats { return u.stats }
 
+// Bytes returns how many bytes are queued, with what they cost on the line.
+func (u *Uplink) Bytes() int { return u.bytes }
+
 // Len returns how many packets are queued.
 func (u *Uplink) Len() int { return u.count }
 

@@ -24,7 +24,7 @@ func TestComposeLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := (&network{config: loaded}).spec("live/demo")
+	spec, err := ownGroup(loaded, "live/demo")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -14,12 +13,10 @@ import (
 	"github.com/ringcast/ringcast/rtmfp/profile"
 )
 
-// maxDemoPeers bounds the nodes of a demo: each has sockets and goroutines.
-const maxDemoPeers = 200
-
 func newDemoCommand(inv *invocation) *cobra.Command {
-	var flags nodeFlags
-	var peers int
+	c := nodeCommand{inv: inv, defaults: map[string]string{
+		"stream": "live/demo", "source": "test:", "loop": "true", "rtmfp.listen": "127.0.0.1:0",
+	}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it all on this machine with a built-in clip",
@@ -31,24 +28,17 @@ func newDemoCommand(inv *invocation) *cobra.Command {
 		Example: "  ringcast demo\n  ringcast demo --peers 30\n  ringcast demo --source talk.mp4 --loop",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if peers < 0 || peers > maxDemoPeers {
-				return usageError(fmt.Errorf("--peers %d: want 0 to %d", peers, maxDemoPeers))
-			}
-			src := flags.sources(cmd, inv, map[string]string{
-				"stream": "live/demo", "source": "test:", "loop": "true", "rtmfp.listen": "127.0.0.1:0",
-			})
-			loaded, err := load(src)
+			options, err := c.load(cmd)
 			if err != nil {
 				return err
 			}
-			return runNode(cmd.Context(), inv, nodeOptions{
-				sources: src, loaded: loaded, json: flags.json, reload: reloadSignals(), demo: true,
-				network: networkOptions{publish: true, introduce: true, noLoopback: peers > 0, demoPeers: peers},
-			})
+			peers := options.loaded.Peers
+			options.demo = true
+			options.network = networkOptions{publish: true, introduce: true, noLoopback: peers > 0, demoPeers: peers}
+			return runNode(cmd.Context(), inv, options)
 		},
 	}
-	flags.add(cmd)
-	cmd.Flags().IntVar(&peers, "peers", 8, "how many viewers' nodes; 0 serves the stream directly")
+	c.add(cmd)
 	return cmd
 }
 

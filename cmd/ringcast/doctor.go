@@ -126,7 +126,7 @@ func (d *doctor) ports(ctx context.Context) {
 			d.add(name, "ok", p.address+"/"+p.network+" is free", "")
 		case errors.Is(err, syscall.EADDRINUSE):
 			text := p.address + "/" + p.network + " is taken"
-			if holder := portHolder(p.address); holder != "" && p.network == "tcp" {
+			if holder := portHolder(p.network, p.address); holder != "" {
 				text += " by " + holder
 			}
 			d.add(name, "note", text, "a free port is taken instead; choose one with "+p.flag)

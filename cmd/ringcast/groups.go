@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ringcast/ringcast/ingest"
@@ -21,12 +22,8 @@ func (n *network) groups() []*peernode.Group {
 	if n.group != nil && n.options.demoPeers == 0 {
 		list = append(list, n.group)
 	}
-	for _, p := range n.plays {
-		known := false
-		for _, g := range list {
-			known = known || g == p.group
-		}
-		if !known {
+	for _, p := range slices.Concat(n.plays, n.seeds) {
+		if !slices.Contains(list, p.group) {
 			list = append(list, p.group)
 		}
 	}
@@ -243,8 +240,18 @@ func describeInfo(i *multicast.Info) *web.MulticastStatus {
 	return m
 }
 
-// ready reports whether every stream that is to be played has come.
-func (n *network) ready() (bool, string) { return n.hasFirst() }
+// ready reports whether every stream that is to be played plays.
+func (n *network) ready() (bool, string) {
+	for _, p := range n.plays {
+		p.mu.Lock()
+		ended := p.ended
+		p.mu.Unlock()
+		if ended {
+			return false, p.path + " has ended"
+		}
+	}
+	return n.hasFirst()
+}
 
 // diagnosis says what may be wrong when a stream does not come.
 func (n *network) diagnosis() string {

@@ -28,7 +28,7 @@ func listen(ctx context.Context, loaded *config.Loaded, key, address string, log
 	}
 	holder := ""
 	if errors.Is(err, syscall.EADDRINUSE) {
-		holder = portHolder(address)
+		holder = portHolder("tcp", address)
 		if loaded.Origin(key).IsDefault() {
 			host, _, _ := net.SplitHostPort(address)
 			if l, freeErr := lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0")); freeErr == nil {
@@ -40,21 +40,68 @@ func listen(ctx context.Context, loaded *config.Loaded, key, address string, log
 	return nil, listenError(loaded, key, address, holder, err)
 }
 
-// listenTLS opens the listener for RTMPS.
-func listenTLS(ctx context.Context, loaded *config.Loaded, log *slog.Logger) (net.Listener, error) {
-	c := loaded.RTMP
-	if c.TLSListen == "" {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(c.TLSCertificate, c.TLSKey)
+// listeners are the TCP listeners of a node; what is off is nil.
+type listeners struct {
+	rtmp, rtmps, rtsp, http, https net.Listener
+	// guards are all of them with their limits, certificates those of the ones
+	// with TLS.
+	guards       []*guard
+	certificates []*certificate
+}
+
+// open binds all listeners of the settings.
+func (n *listeners) open(ctx context.Context, loaded *config.Loaded, log *slog.Logger) error {
+	certificates, err := loadCertificates(loaded)
 	if err != nil {
-		return nil, usageError(fmt.Errorf("rtmp.tlsCertificate and rtmp.tlsKey: %w; set by %s", err, loaded.Origin("rtmp.tlsCertificate")))
+		return err
 	}
-	l, err := listen(ctx, loaded, "rtmp.tlsListen", c.TLSListen, log)
-	if err != nil {
-		return nil, err
+	c := &loaded.Config
+	for _, o := range []struct {
+		name, key, address string
+		limits             config.Limits
+		into               *net.Listener
+		protocols          []string // of TLS; nil without
+	}{
+		{"rtmp", "rtmp.listen", c.RTMP.Listen, c.RTMP.Limits, &n.rtmp, nil},
+		{"rtmps", "rtmp.tlsListen", c.RTMP.TLSListen, c.RTMP.Limits, &n.rtmps, []string{}},
+		{"rtsp", "rtsp.listen", c.RTSP.Listen, c.RTSP.Limits, &n.rtsp, nil},
+		{"http", "http.listen", c.HTTP.Listen, c.HTTP.Limits, &n.http, nil},
+		{"https", "http.tlsListen", c.HTTP.TLSListen, c.HTTP.Limits, &n.https, []string{"h2", "http/1.1"}},
+	} {
+		l, err := listen(ctx, loaded, o.key, o.address, log)
+		if err != nil {
+			return err
+		}
+		if l == nil {
+			continue
+		}
+		g := newGuard(l, o.name, o.limits, log)
+		n.guards = append(n.guards, g)
+		*o.into = g
+		if o.protocols != nil {
+			cert := &certificate{section: o.name[:len(o.name)-1]}
+			cert.current.Store(certificates[cert.section])
+			n.certificates = append(n.certificates, cert)
+			*o.into = tls.NewListener(g, cert.config(o.protocols...))
+		}
 	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
+	return nil
+}
+
+// close closes all that are still open.
+func (n *listeners) close() {
+	for _, g := range n.guards {
+		_ = g.Close()
+	}
+}
+
+// addresses returns where each listens, by name.
+func (n *listeners) addresses() map[string]string {
+	all := make(map[string]string)
+	for _, g := range n.guards {
+		all[g.name] = g.Addr().String()
+	}
+	return all
 }
 
 // listenError names the setting, the address and who holds it.
@@ -93,23 +140,26 @@ func hostPort(l net.Listener) string {
 	return net.JoinHostPort(host, port)
 }
 
-// portHolder names the process that listens on the TCP port of address, as
-// far as /proc tells: empty if it does not.
-func portHolder(address string) string {
+// portHolder names the process that has the TCP or UDP port of address, as far
+// as /proc tells: empty if it does not.
+func portHolder(network, address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return ""
 	}
 	want := fmt.Sprintf(":%04X", atoi(port))
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	state := "0A" // listening
+	if network == "udp" {
+		state = "07" // unconnected
+	}
+	for _, table := range []string{"/proc/net/" + network, "/proc/net/" + network + "6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
 			continue
 		}
 		for line := range strings.Lines(string(text)) {
-			const listening = "0A"
 			f := strings.Fields(line)
-			if len(f) > 9 && strings.HasSuffix(f[1], want) && f[3] == listening {
+			if len(f) > 9 && strings.HasSuffix(f[1], want) && f[3] == state {
 				return inodeHolder(f[9])
 			}
 		}

@@ -114,11 +114,11 @@ func (r recorder) Announce(ctx *gortsplib.ServerHandlerOnAnnounceCtx, path strin
 
 // addOutputs makes the outputs that each stream of the station gets.
 func (m *media) addOutputs(n *node, c *config.Config) {
-	if n.http != nil || len(m.rtmpListeners) > 0 {
+	if n.httpURL() != "" || len(m.rtmpListeners) > 0 {
 		m.flv = flvout.New(n.log.With("component", "flv"))
 		m.station.AddSink(m.flv.Sink)
 	}
-	if n.http != nil {
+	if n.httpURL() != "" {
 		settings := hls.DefaultConfig()
 		settings.Variant, settings.Window = hls.Variant(c.HLS.Variant), c.HLS.Window
 		settings.SeparateAudio, settings.Metadata = c.HLS.SeparateAudio, hls.Metadata(c.HLS.Metadata)

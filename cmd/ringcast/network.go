@@ -2,30 +2,22 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ringcast/ringcast/config"
 	"github.com/ringcast/ringcast/ingest"
-	"github.com/ringcast/ringcast/multicast"
 	peernode "github.com/ringcast/ringcast/multicast/node"
-	"github.com/ringcast/ringcast/overlay/groupspec"
 	"github.com/ringcast/ringcast/overlay/sharelink"
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/playout/station"
-	"github.com/ringcast/ringcast/reliability"
-	"github.com/ringcast/ringcast/rtmfp"
-	"github.com/ringcast/ringcast/rtmfp/keyfile"
-	"github.com/ringcast/ringcast/rtmfp/profile"
 )
 
 // networkOptions say what part a command's node has in groups.
@@ -34,16 +26,16 @@ type networkOptions struct {
 	publish bool
 	// introduce makes the node a meeting point.
 	introduce bool
-	// links are streams of others to play.
-	links []*sharelink.Link
-	// loopback feeds the node's own streams to its outputs directly, beside
-	// the network. Without it they are played only from the network.
+	// links are streams of others to play, seeds those to pass on only.
+	links, seeds []*sharelink.Link
+	// noLoopback keeps the node's own streams from its outputs: they are played
+	// as they come back from the network.
 	noLoopback bool
 	// demoPeers is how many viewers' nodes a demo has.
 	demoPeers int
 }
 
-func (o *networkOptions) any() bool { return o.publish || o.introduce || len(o.links) > 0 }
+func (o *networkOptions) any() bool { return o.publish || o.introduce || len(o.links)+len(o.seeds) > 0 }
 
 // network is a node's part in groups: the streams that it publishes and those
 // that it plays.
@@ -56,7 +48,9 @@ type network struct {
 
 	// group is where the node's own streams go; nil without any.
 	group *peernode.Group
-	plays []*played
+	// plays are streams that go to the outputs, seeds those that only pass
+	// through.
+	plays, seeds []*played
 	// viewerNodes are the other nodes of a demo.
 	viewerNodes []*peernode.Node
 
@@ -80,234 +74,130 @@ type played struct {
 
 // publication is a stream on its way into the group.
 type publication struct {
-	p       *peernode.Publication
-	refused uint64 // messages that could not be sent
-	said    time.Time
-}
-
-// openNetwork binds the node's UDP sockets. Groups are joined by run.
-func openNetwork(ctx context.Context, loaded *config.Loaded, options networkOptions, log *slog.Logger) (*network, error) {
-	c := &loaded.Config
-	n := &network{options: options, config: loaded, log: log, pubs: make(map[string]*publication)}
-	p, err := nodeProfile(loaded, options.introduce)
-	if err != nil {
-		return nil, err
-	}
-	settings := peernode.DefaultConfig()
-	settings.Profile, settings.Introducer, settings.Logger = p, options.introduce, log
-	if c.PublicAddress != "" {
-		if settings.Public, err = resolveAll(ctx, c.PublicAddress); err != nil {
-			return nil, configError(loaded, "publicAddress", c.PublicAddress, err)
-		}
-	}
-	switch c.Multicast.UploadLimit {
-	case config.RateUnlimited:
-	case 0:
-		settings.UploadLimit = 0
-	default:
-		settings.UploadLimit = int64(c.Multicast.UploadLimit) / 8
-	}
-	if settings.Listen, err = udpAddresses(c.RTMFP.Listen); err != nil {
-		return nil, configError(loaded, "rtmfp.listen", c.RTMFP.Listen, err)
-	}
-	if n.node, err = peernode.Listen(settings); err != nil {
-		if !errors.Is(err, syscall.EADDRINUSE) || !loaded.Origin("rtmfp.listen").IsDefault() {
-			return nil, listenError(loaded, "rtmfp.listen", c.RTMFP.Listen, "", err)
-		}
-		taken := c.RTMFP.Listen
-		for i := range settings.Listen {
-			settings.Listen[i] = netip.AddrPortFrom(settings.Listen[i].Addr(), 0)
-		}
-		if n.node, err = peernode.Listen(settings); err != nil {
-			return nil, listenError(loaded, "rtmfp.listen", c.RTMFP.Listen, "", err)
-		}
-		log.Warn("default port is taken, using a free one", "setting", "rtmfp.listen", "taken", taken, "addr", n.node.LocalAddrs()[0].String())
-	}
-	return n, nil
-}
-
-// configError says which setting cannot work.
-func configError(loaded *config.Loaded, key, value string, err error) error {
-	return usageError(fmt.Errorf("%s: %q: %w; set by %s", key, value, err, loaded.Origin(key)))
-}
-
-// udpAddresses turns host:port into the addresses to bind: both families if the
-// host is empty.
-func udpAddresses(text string) ([]netip.AddrPort, error) {
-	if text == "" {
-		text = ":0"
-	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return nil, err
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("port %q is not a number up to 65535", port)
-	}
-	if host == "" {
-		return []netip.AddrPort{
-			netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(number)), netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(number)),
-		}, nil
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		ips, lookup := net.LookupHost(host)
-		if lookup != nil {
-			return nil, lookup
-		}
-		if addr, err = netip.ParseAddr(ips[0]); err != nil {
-			return nil, err
-		}
-	}
-	return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), uint16(number))}, nil
-}
-
-// resolveAll finds the addresses of host:port.
-func resolveAll(ctx context.Context, hostPort string) ([]netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(hostPort)
-	if err != nil {
-		return nil, err
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || host == "" {
-		return nil, errors.New("want host:port")
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	var list []netip.AddrPort
-	for _, a := range addrs {
-		list = append(list, netip.AddrPortFrom(a.Unmap(), uint16(number)))
-	}
-	return list, nil
-}
-
-// spec makes or reads the groupspec that the node publishes into.
-func (n *network) spec(stream string) (*groupspec.Spec, error) {
-	g := &n.config.Group
-	if g.Spec != "" {
-		spec, err := groupspec.Parse(g.Spec)
-		if err != nil {
-			return nil, usageError(fmt.Errorf("group.spec: %w; set by %s", err, n.config.Origin("group.spec")))
-		}
-		return spec, nil
-	}
-	s := groupspec.Settings{
-		Name: g.Name, Routing: true, Multicast: true, ObjectReplication: true, Posting: true,
-		ServerChannel: g.ServerChannel, PeerToPeerDisabled: !g.PeerToPeer, MemberUpdates: true,
-	}
-	if s.Name == "" {
-		s.Name = stream
-	}
-	if g.Unique {
-		if err := s.MakeUnique(rand.Reader); err != nil {
-			return nil, err
-		}
-	}
-	s.SetPublishPassword(g.PublishPassword, "")
-	s.SetPostPassword(g.PostingPassword, "")
-	for _, text := range g.IPMulticast {
-		a, err := groupspec.ParseAddress(text)
-		if err != nil {
-			return nil, configError(n.config, "group.ipMulticast", text, err)
-		}
-		s.Addresses = append(s.Addresses, a)
-	}
-	for _, text := range g.BootstrapPeers {
-		id, err := parsePeerID(text)
-		if err != nil {
-			return nil, configError(n.config, "group.bootstrapPeers", text, err)
-		}
-		s.BootstrapPeers = append(s.BootstrapPeers, id)
-	}
-	return groupspec.New(s)
-}
-
-// params are the settings of streams.
-func (n *network) params() *multicast.Params {
-	c, p := &n.config.Multicast, multicast.DefaultParams()
-	p.WindowDuration, p.RelayMarginDuration, p.PushNeighborLimit = c.WindowDuration, c.RelayMarginDuration, c.PushNeighborLimit
-	p.FragmentSize, p.AvailabilityUpdatePeriod = c.FragmentSize, c.AvailabilityUpdatePeriod
-	p.FetchPeriod, p.AvailabilitySendToAll = c.FetchPeriod, c.AvailabilitySendToAll
-	switch c.UploadLimit {
-	case config.RateUnlimited:
-	case 0:
-		p.UploadLimit = multicast.UploadNone
-	default:
-		p.UploadLimit = int64(c.UploadLimit) / 8
-	}
-	r := &n.config.Reliability
-	policy, err := reliability.PolicyByName(r.Policy)
-	if err != nil {
-		policy = reliability.Balanced() // the table of settings allows no other names
-	}
-	p.Policy = policy.WithReliable(r.Audio, r.Video, r.Data)
-	return &p
-}
-
-func (n *network) joinOptions(introducers []peernode.Introducer) peernode.JoinOptions {
-	extensions := n.config.Group.Extensions
-	return peernode.JoinOptions{
-		Introducers: introducers, Params: n.params(), Plain: extensions == "off", RequireExtensions: extensions == "required",
-		RelayToLAN: n.config.Fusion.RelayToLAN,
-	}
+	p *peernode.Publication
 }
 
 // join joins the groups that the node has a part in.
 func (n *network) join(ctx context.Context, stream string, out *station.Station) error {
 	n.station = out
 	if n.options.publish {
-		spec, err := n.spec(stream)
-		if err != nil {
-			return err
-		}
-		settings := spec.Settings()
-		if !settings.MayPublish() {
-			return &statusError{exitAuth, errors.New("group: publishing needs the group's publish password; set group.publishPassword")}
-		}
-		var at []peernode.Introducer
-		for _, addr := range n.config.Introducers {
-			at = append(at, peernode.Introducer{Addr: addr})
-		}
-		if n.group, err = n.node.Join(ctx, spec, n.joinOptions(at)); err != nil {
+		if err := n.joinOwn(ctx, stream); err != nil {
 			return err
 		}
 	}
 	for _, link := range n.options.links {
-		if err := n.play(ctx, link); err != nil {
+		if err := n.play(ctx, link, false); err != nil {
 			return err
 		}
 	}
-	return n.addDemoPeers(ctx, stream)
+	for _, link := range n.options.seeds {
+		if err := n.play(ctx, link, true); err != nil {
+			return err
+		}
+	}
+	if n.options.demoPeers > 0 {
+		return n.addDemoPeers(ctx, stream)
+	}
+	return nil
 }
 
-// play joins the group of a share link and plays its stream.
-func (n *network) play(ctx context.Context, link *sharelink.Link) error {
+// joinOwn joins the group that the node's own streams go into.
+func (n *network) joinOwn(ctx context.Context, stream string) error {
+	spec, err := ownGroup(n.config, stream)
+	if err != nil {
+		return err
+	}
+	settings := spec.Settings()
+	if !settings.MayPublish() {
+		return &statusError{exitAuth, errors.New("publishing into the group of group.spec needs its publish password: set group.publishPassword (--group-publish-password, RINGCAST_GROUP_PUBLISH_PASSWORD_FILE)")}
+	}
+	if n.config.Multicast.UploadLimit == 0 {
+		return configError(n.config, "multicast.uploadLimit", "0", errors.New("a publisher that sends nothing has no viewers"))
+	}
+	var at []peernode.Introducer
+	for _, addr := range n.config.Introducers {
+		if !n.isSelf(ctx, addr) {
+			at = append(at, peernode.Introducer{Addr: addr})
+		}
+	}
+	n.group, err = n.node.Join(ctx, spec, n.joinOptions(at))
+	return joinError(err)
+}
+
+// joinError gives an introducer that cannot be found the status of an address.
+func joinError(err error) error {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return &statusError{exitAddress, err}
+	}
+	return err
+}
+
+// isSelf reports whether host:port leads to this node's own sockets, which is
+// how a meeting point that takes part in a group finds itself in a link.
+func (n *network) isSelf(ctx context.Context, hostPort string) bool {
+	if !n.options.introduce {
+		return false
+	}
+	if hostPort == n.config.PublicAddress {
+		return true
+	}
+	addrs, err := resolveAll(ctx, hostPort)
+	if err != nil {
+		return false
+	}
+	own := n.node.OwnAddrs()
+	for _, a := range addrs {
+		if slices.Contains(own, a) || a.Addr().IsLoopback() && slices.ContainsFunc(own, func(o netip.AddrPort) bool { return o.Port() == a.Port() }) {
+			return true
+		}
+	}
+	return false
+}
+
+// play joins the group of a share link, if the node is not in it yet, and plays
+// its stream: to the outputs, or only to pass it on.
+func (n *network) play(ctx context.Context, link *sharelink.Link, seed bool) error {
 	path, err := packager.CleanStreamPath(link.Stream)
 	if err != nil {
 		return usageError(fmt.Errorf("share link: %w", err))
 	}
+	p := &played{link: link, path: path}
+	if p.group = n.joined(link.Spec.ID()); p.group == nil {
+		if p.group, err = n.node.Join(ctx, link.Spec, n.joinOptions(n.meetingPoints(ctx, link))); err != nil {
+			return joinError(err)
+		}
+	}
+	for _, other := range slices.Concat(n.plays, n.seeds) {
+		if other.group == p.group && other.path == path {
+			return nil // played already
+		}
+	}
+	handler := n.handler(p)
+	if seed {
+		handler = peernode.Handler{Message: func(packager.Message) {}}
+		n.seeds = append(n.seeds, p)
+	} else {
+		n.plays = append(n.plays, p)
+	}
+	_, err = p.group.Play(groupName(path), handler)
+	return err
+}
+
+// meetingPoints returns the introducers of a link without this node itself.
+func (n *network) meetingPoints(ctx context.Context, link *sharelink.Link) []peernode.Introducer {
 	var at []peernode.Introducer
 	for i, addr := range link.Introducers {
 		in := peernode.Introducer{Addr: addr}
 		if i == 0 && link.HasFingerprint {
 			in.Fingerprint = &link.Fingerprint
 		}
+		if in.Fingerprint != nil && *in.Fingerprint == [32]byte(n.node.PeerID()) || n.isSelf(ctx, addr) {
+			continue
+		}
 		at = append(at, in)
 	}
-	p := &played{link: link, path: path}
-	if p.group = n.joined(link.Spec.ID()); p.group == nil {
-		if p.group, err = n.node.Join(ctx, link.Spec, n.joinOptions(at)); err != nil {
-			return err
-		}
-	}
-	if _, err = p.group.Play(groupName(path), n.handler(p)); err != nil {
-		return err
-	}
-	n.plays = append(n.plays, p)
-	return nil
+	return at
 }
 
 // handler hands what comes of a stream to the outputs.
@@ -337,7 +227,7 @@ func (n *network) joined(id [32]byte) *peernode.Group {
 	if n.group != nil && n.group.Spec().ID() == id {
 		return n.group
 	}
-	for _, p := range n.plays {
+	for _, p := range slices.Concat(n.plays, n.seeds) {
 		if p.group.Spec().ID() == id {
 			return p.group
 		}
@@ -362,9 +252,6 @@ func (o outputs) EndStream(path string) {
 	}
 }
 
-// repeatWarning is how often a warning may come again.
-const repeatWarning = time.Minute
-
 // WriteMessage sends a message of an own stream into the group. The first one
 // publishes the stream.
 func (n *network) WriteMessage(path string, m packager.Message) {
@@ -385,11 +272,7 @@ func (n *network) WriteMessage(path string, m packager.Message) {
 		return
 	}
 	if err := p.p.Write(m); err != nil {
-		p.refused++
-		if time.Since(p.said) >= repeatWarning {
-			n.log.Warn("message not sent to the group", "stream", path, "err", err, "count", p.refused)
-			p.said, p.refused = time.Now(), 0
-		}
+		n.log.Warn("message not sent to the group", "stream", path, "err", err)
 	}
 }
 
@@ -409,50 +292,6 @@ func (n *network) EndStream(path string) {
 // application that all have by default, as players of other makes call it.
 func groupName(path string) string { return strings.TrimPrefix(path, "live/") }
 
-// linkTo returns the share link of an own stream: where others find the group,
-// and what it is.
-func (n *network) linkTo(path string) string {
-	if n.group == nil {
-		return ""
-	}
-	link := sharelink.Link{Spec: n.group.Spec(), Stream: groupName(path)}
-	switch at := n.node.Introducers(); {
-	case n.options.introduce:
-		link.Introducers = []string{n.publicAddress()}
-		link.Fingerprint, link.HasFingerprint = [32]byte(n.node.PeerID()), true
-	case len(at) > 0:
-		for i, s := range at {
-			link.Introducers = append(link.Introducers, s.Addr)
-			if i == 0 && s.Up {
-				link.Fingerprint, link.HasFingerprint = s.Fingerprint, true
-			}
-		}
-	}
-	return link.String()
-}
-
-// publicAddress is the host:port by which others reach the node's sockets: what
-// the user has said, else what introducers see, else an interface's.
-func (n *network) publicAddress() string {
-	if n.config.PublicAddress != "" {
-		return n.config.PublicAddress
-	}
-	if seen := n.node.Observed(); len(seen) > 0 {
-		return seen[0].String()
-	}
-	port := n.node.LocalAddrs()[0].Port()
-	if bound := n.node.LocalAddrs()[0].Addr(); !bound.IsUnspecified() {
-		return netip.AddrPortFrom(bound, port).String()
-	}
-	addrs, _ := net.InterfaceAddrs()
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
-			return netip.AddrPortFrom(p.Addr(), port).String()
-		}
-	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port).String()
-}
-
 // hasFirst reports whether every played stream has begun.
 func (n *network) hasFirst() (bool, string) {
 	for _, p := range n.plays {
@@ -470,21 +309,3 @@ func (n *network) hasFirst() (bool, string) {
 func (n *network) run(ctx context.Context) error { return n.node.Run(ctx) }
 
 var _ ingest.Output = (*network)(nil)
-
-// nodeProfile makes the node's identity: that of its file, or a new one.
-func nodeProfile(loaded *config.Loaded, server bool) (rtmfp.Profile, error) {
-	c := &loaded.RTMFP
-	secrets, err := profile.NewSecrets(rand.Reader)
-	if c.Identity != "" {
-		if secrets, err = keyfile.LoadOrCreate(c.Identity, rand.Reader); err != nil {
-			return nil, &statusError{exitAddress, fmt.Errorf("rtmfp.identity: %w; set by %s", err, loaded.Origin("rtmfp.identity"))}
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return profile.NewNode(secrets, profile.NodeOptions{
-		Server: server, HardwareAES: profile.HardwareAES(), RefuseLegacy: c.LegacyPeers == "refuse",
-		RequireModern: loaded.Group.Extensions == "required",
-	})
-}

@@ -9,9 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ringcast/ringcast/config"
@@ -29,16 +28,10 @@ const (
 type nodeOptions struct {
 	sources config.Sources
 	loaded  *config.Loaded
-	// json prints JSON lines on standard output instead of text.
-	json bool
 	// demo prints more about what to try.
 	demo bool
-	// reload delivers SIGHUP.
-	reload chan os.Signal
 	// network is the node's part in groups.
 	network networkOptions
-	// play says how the streams of share links are played.
-	play playOptions
 }
 
 // node is a running node: listeners, media and web server.
@@ -49,12 +42,15 @@ type node struct {
 	level   *slog.LevelVar
 	started time.Time
 
-	rtmp, rtmps, rtsp, http net.Listener
+	listeners
+	// hangup delivers SIGHUP.
+	hangup chan os.Signal
 	// generatedKey is the publish key that the node made for itself.
 	generatedKey string
 
 	media *media
 	web   *web.Server
+	watch watch
 	// net is the node's part in groups; nil without one.
 	net *network
 }
@@ -62,14 +58,19 @@ type node struct {
 // runNode runs a node until ctx is done or a part of it fails.
 func runNode(ctx context.Context, inv *invocation, options nodeOptions) error {
 	log, level := newLogger(inv.stderr, options.loaded.Log)
-	n := &node{nodeOptions: options, out: inv.stdout, log: log, level: level, started: time.Now()}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	n := &node{nodeOptions: options, out: inv.stdout, log: log, level: level, started: time.Now(), hangup: hangups(running)}
 	origin := options.loaded.File
 	if origin == "" {
 		origin = "defaults, environment and flags"
 	}
 	log.Info("starting", "version", version(), "configuration", origin, "pid", os.Getpid())
 	if err := n.open(ctx); err != nil {
-		n.closeListeners()
+		n.listeners.close()
+		if ctx.Err() != nil {
+			return nil // stopped meanwhile
+		}
 		return err
 	}
 	return n.run(ctx)
@@ -80,16 +81,7 @@ func runNode(ctx context.Context, inv *invocation, options nodeOptions) error {
 func (n *node) open(ctx context.Context) error {
 	c := &n.loaded.Config
 	var err error
-	if n.rtmp, err = listen(ctx, n.loaded, "rtmp.listen", c.RTMP.Listen, n.log); err != nil {
-		return err
-	}
-	if n.rtmps, err = listenTLS(ctx, n.loaded, n.log); err != nil {
-		return err
-	}
-	if n.rtsp, err = listen(ctx, n.loaded, "rtsp.listen", c.RTSP.Listen, n.log); err != nil {
-		return err
-	}
-	if n.http, err = listen(ctx, n.loaded, "http.listen", c.HTTP.Listen, n.log); err != nil {
+	if err = n.listeners.open(ctx, n.loaded, n.log); err != nil {
 		return err
 	}
 	// The demo's key is what lets a push take the place of the clip.
@@ -105,7 +97,11 @@ func (n *node) open(ctx context.Context) error {
 	if n.media, err = newMedia(n); err != nil {
 		return err
 	}
-	settings := web.Config{Hosts: c.HTTP.Hosts, Backend: n, HLS: n.media.hls, FLV: n.media.flv}
+	access, err := web.ParseAccess(c.HTTP.Admin)
+	if err != nil {
+		return configError(n.loaded, "http.admin", "", err)
+	}
+	settings := web.Config{Hosts: c.HTTP.Hosts, Access: &access, Pprof: c.HTTP.Pprof, Backend: n, HLS: n.media.hls, FLV: n.media.flv}
 	if n.net != nil {
 		if err := n.net.join(ctx, n.mainStream(), n.media.station); err != nil {
 			return err
@@ -123,14 +119,6 @@ func (n *node) mainStream() string {
 		return configured[0].Name
 	}
 	return defaultStream
-}
-
-func (n *node) closeListeners() {
-	for _, l := range []net.Listener{n.rtmp, n.rtmps, n.rtsp, n.http} {
-		if l != nil {
-			_ = l.Close()
-		}
-	}
 }
 
 // run starts all parts, tells the world, and stops them in order: first what
@@ -151,8 +139,10 @@ func (n *node) run(ctx context.Context) error {
 			}
 		})
 	}
-	if n.http != nil {
-		start(&servers, serving, "http", func(ctx context.Context) error { return n.web.Run(ctx, n.http, viewersWithin) })
+	if n.http != nil || n.https != nil {
+		start(&servers, serving, "http", func(ctx context.Context) error {
+			return n.web.Run(ctx, viewersWithin, slices.DeleteFunc([]net.Listener{n.http, n.https}, func(l net.Listener) bool { return l == nil })...)
+		})
 	}
 	for _, p := range n.media.servers() {
 		start(&servers, serving, p.name, p.run)
@@ -165,7 +155,6 @@ func (n *node) run(ctx context.Context) error {
 	for _, p := range n.media.feeds() {
 		start(&feeds, feeding, p.name, p.run)
 	}
-	start(&feeds, feeding, "status", n.follow)
 	if len(n.network.links) > 0 {
 		start(&feeds, feeding, "play", func(ctx context.Context) error {
 			err := n.watchPlay(ctx)
@@ -175,7 +164,8 @@ func (n *node) run(ctx context.Context) error {
 			return err
 		})
 	}
-	n.announce(ctx)
+	n.announce(feeding)
+	start(&feeds, feeding, "status", n.follow)
 
 	<-feeding.Done()
 	n.log.Info("stopping")
@@ -187,10 +177,11 @@ func (n *node) run(ctx context.Context) error {
 	defer deadline.Stop()
 	feeds.Wait()
 	n.media.endStreams()
+	n.watch.step(n)
 	n.lingerForViewers(serving)
 	stopServing()
 	servers.Wait()
-	n.closeListeners()
+	n.listeners.close()
 	n.log.Info("stopped", "after", time.Since(n.started).Round(time.Millisecond))
 	select {
 	case err := <-failed:
@@ -217,20 +208,17 @@ func (n *node) lingerForViewers(ctx context.Context) {
 // follow watches the streams while the node runs: it tells scripts and the
 // service manager about them, and reloads on SIGHUP.
 func (n *node) follow(ctx context.Context) error {
-	signal.Notify(n.reload, syscall.SIGHUP)
-	defer signal.Stop(n.reload)
-	tick := time.NewTicker(time.Second)
+	const period = 250 * time.Millisecond
+	tick := time.NewTicker(period)
 	defer tick.Stop()
-	var w watch
-	w.step(n, false)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-n.reload:
+		case <-n.hangup:
 			n.reloadSettings()
 		case <-tick.C:
-			w.step(n, true)
+			n.watch.step(n)
 		}
 	}
 }
@@ -240,7 +228,7 @@ func (n *node) follow(ctx context.Context) error {
 func (n *node) reloadSettings() {
 	notify("RELOADING=1")
 	defer notify("READY=1")
-	next, err := config.Load(n.sources)
+	next, err := load(n.sources)
 	if err != nil {
 		n.log.Error("reload refused, nothing changed", "err", err)
 		return
@@ -249,12 +237,26 @@ func (n *node) reloadSettings() {
 		next.Publish.Key = n.generatedKey
 	}
 	live, restart := config.Changes(n.loaded, next)
+	if now, then := n.loaded.Multicast.UploadLimit, next.Multicast.UploadLimit; now != then && (now == 0 || then == 0) {
+		restart = append(restart, "multicast.uploadLimit") // whether a node relays at all, others know
+	}
 	if len(restart) > 0 {
 		n.log.Error("reload refused, nothing changed", "err", errors.New("some settings need a restart"), "settings", restart)
 		return
 	}
+	certificates, err := loadCertificates(next)
+	if err != nil {
+		n.log.Error("reload refused, nothing changed", "err", err)
+		return
+	}
 	setLevel(n.level, next.Log.Level)
 	n.media.setKey(next.Publish)
+	if n.net != nil {
+		n.net.setUploadLimit(next.Multicast.UploadLimit)
+	}
+	for _, c := range n.certificates {
+		c.current.Store(certificates[c.section])
+	}
 	n.loaded = next
 	n.log.Info("reloaded", "changed", live)
 }

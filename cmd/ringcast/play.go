@@ -11,23 +11,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringcast/ringcast/config"
 	"github.com/ringcast/ringcast/overlay/sharelink"
+	"github.com/ringcast/ringcast/packager"
 )
 
-// playOptions say how the streams of share links are played.
-type playOptions struct {
-	// timeout ends the node if a stream has not come by then; 0 waits.
-	timeout time.Duration
-	// exec is the command line of a player, with {hls}, {rtsp}, {flv} and
-	// {page} in place of addresses. The node ends with it.
-	exec string
-}
-
 func newPlayCommand(inv *invocation) *cobra.Command {
-	var flags nodeFlags
-	var options playOptions
+	c := nodeCommand{inv: inv, defaults: map[string]string{"rtmp.listen": "", "rtmfp.listen": ":0"}}
 	cmd := &cobra.Command{
-		Use:   "play LINK",
+		Use:   "play LINK…",
 		Short: "Play the stream of a share link, and pass it on",
 		Long: "Join the group of a share link, play its stream, pass it on to other viewers, and\n" +
 			"serve it on this machine to any player: HLS, RTSP and HTTP-FLV. No port has to be\n" +
@@ -35,27 +27,52 @@ func newPlayCommand(inv *invocation) *cobra.Command {
 		Example: "  ringcast play 'rtmfp://192.0.2.1:1935/live/stream?fp=…#G:…'\n" +
 			"  ringcast play --exec 'vlc {hls}' 'rtmfp://…'\n" +
 			"  ringcast play --multicast-upload-limit 2M --timeout 20s 'rtmfp://…'",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			link, err := sharelink.Parse(args[0])
-			if err != nil {
-				return usageError(fmt.Errorf("%w; a share link is what `ringcast publish` prints", err))
+			if len(args) > 0 { // as if given by a flag, which comes before all others
+				if err := cmd.Flags().Set("play", strings.Join(args, " ")); err != nil {
+					return err
+				}
 			}
-			src := flags.sources(cmd, inv, map[string]string{"rtmp.listen": "", "rtmfp.listen": ":0"})
-			loaded, err := load(src)
+			options, err := c.load(cmd)
 			if err != nil {
 				return err
 			}
-			return runNode(cmd.Context(), inv, nodeOptions{
-				sources: src, loaded: loaded, json: flags.json, reload: reloadSignals(),
-				network: networkOptions{links: []*sharelink.Link{link}}, play: options,
-			})
+			links, seeds, err := parseLinks(options.loaded)
+			if err != nil {
+				return err
+			}
+			if len(links) == 0 {
+				return usageError(errors.New("play what? Give it a share link, which is what `ringcast publish` prints"))
+			}
+			options.network = networkOptions{links: links, seeds: seeds, introduce: introduces(options.loaded, false)}
+			return runNode(cmd.Context(), inv, options)
 		},
 	}
-	flags.add(cmd)
-	cmd.Flags().DurationVar(&options.timeout, "timeout", 0, "end with status 6 if the stream has not come by then; 0 waits for it")
-	cmd.Flags().StringVar(&options.exec, "exec", "", "run this player when the stream plays and end with it; {hls}, {rtsp}, {flv} and {page} stand for addresses")
+	c.add(cmd)
+	_ = cmd.Flags().MarkHidden("play")
 	return cmd
+}
+
+// parseLinks reads the share links of what is to be played and seeded.
+func parseLinks(loaded *config.Loaded) (links, seeds []*sharelink.Link, err error) {
+	for _, part := range []struct {
+		key  string
+		text []string
+		into *[]*sharelink.Link
+	}{{"play", loaded.Play, &links}, {"seed", loaded.Seed, &seeds}} {
+		for _, text := range part.text {
+			link, err := sharelink.Parse(text)
+			if err == nil {
+				_, err = packager.CleanStreamPath(link.Stream)
+			}
+			if err != nil {
+				return nil, nil, usageError(&config.Error{Key: part.key, Problem: err.Error(), Origin: loaded.Origin(part.key)})
+			}
+			*part.into = append(*part.into, link)
+		}
+	}
+	return links, seeds, nil
 }
 
 // patience is when somebody who waits for a stream is told why it may not come.
@@ -66,7 +83,7 @@ const patience = 10 * time.Second
 func (n *node) watchPlay(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	start := time.Now()
+	start, timeout := time.Now(), n.loaded.Timeout
 	warned := false
 	for {
 		select {
@@ -75,13 +92,13 @@ func (n *node) watchPlay(ctx context.Context) error {
 		case <-tick.C:
 		}
 		waited := time.Since(start)
-		ok, reason := n.net.ready()
+		ok, reason := n.net.hasFirst()
 		switch {
 		case ok:
 			n.log.Info("stream plays", "stream", n.net.plays[0].path, "after", waited.Round(time.Millisecond))
 			return n.runPlayer(ctx)
-		case n.play.timeout > 0 && waited >= n.play.timeout:
-			return &statusError{exitNoStream, fmt.Errorf("no stream within %v: %s; %s", n.play.timeout, reason, n.net.diagnosis())}
+		case timeout > 0 && waited >= timeout:
+			return &statusError{exitNoStream, fmt.Errorf("no stream within %v: %s; %s", timeout, reason, n.net.diagnosis())}
 		case waited >= patience && !warned:
 			warned = true
 			n.log.Warn("still waiting for the stream", "reason", n.net.diagnosis())
@@ -92,7 +109,7 @@ func (n *node) watchPlay(ctx context.Context) error {
 // runPlayer runs the player, if one was asked for, and otherwise waits until
 // ctx is done.
 func (n *node) runPlayer(ctx context.Context) error {
-	if n.play.exec == "" {
+	if n.loaded.Exec == "" {
 		<-ctx.Done()
 		return nil
 	}
@@ -100,7 +117,7 @@ func (n *node) runPlayer(ctx context.Context) error {
 		return nil // stopped meanwhile
 	}
 	u := n.urls(n.net.plays[0].path, true)
-	line := strings.NewReplacer("{hls}", u.HLS, "{rtsp}", u.RTSP, "{flv}", u.FLV, "{page}", u.Page).Replace(n.play.exec)
+	line := strings.NewReplacer("{hls}", u.HLS, "{rtsp}", u.RTSP, "{flv}", u.FLV, "{page}", u.Page).Replace(n.loaded.Exec)
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * time.Second
@@ -112,7 +129,7 @@ func (n *node) runPlayer(ctx context.Context) error {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 127 {
-		return fmt.Errorf("--exec %q: the player is not installed", n.play.exec)
+		return fmt.Errorf("--exec %q: the player is not installed", n.loaded.Exec)
 	}
 	n.log.Info("player has ended", "err", err)
 	return nil

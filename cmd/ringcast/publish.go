@@ -8,7 +8,7 @@ import (
 const defaultStream = "live/stream"
 
 func newPublishCommand(inv *invocation) *cobra.Command {
-	var flags nodeFlags
+	c := nodeCommand{inv: inv, defaults: map[string]string{"rtmp.listen": ":1935", "rtmfp.listen": ":1935", "stream": defaultStream}}
 	cmd := &cobra.Command{
 		Use:   "publish",
 		Short: "Take a stream in and publish it",
@@ -16,20 +16,19 @@ func newPublishCommand(inv *invocation) *cobra.Command {
 			"from --source, and publishes it into a group. Prints the share link with which\n" +
 			"others play it. It is the group's introducer unless --introducer names one.\n" +
 			"Listening beyond this machine without --publish-key, it makes a key and prints it.",
-		Example: "  ringcast publish\n  ringcast publish --introducer meet.example:1935 --multicast-upload-limit 10M\n  ringcast publish --stream live/camera --source rtsp://192.0.2.7/stream1\n  ringcast publish --source talk.mp4 --loop",
-		Args:    cobra.NoArgs,
+		Example: "  ringcast publish\n  ringcast publish --introducer meet.example:1935 --multicast-upload-limit 10M\n" +
+			"  ringcast publish --stream live/camera --source rtsp://192.0.2.7/stream1\n  ringcast publish --source talk.mp4 --loop",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			src := flags.sources(cmd, inv, map[string]string{"rtmp.listen": ":1935", "rtmfp.listen": ":1935", "stream": defaultStream})
-			loaded, err := load(src)
+			options, err := c.load(cmd)
 			if err != nil {
 				return err
 			}
-			network := networkOptions{publish: true, introduce: len(loaded.Introducers) == 0}
-			return runNode(cmd.Context(), inv, nodeOptions{
-				sources: src, loaded: loaded, json: flags.json, reload: reloadSignals(), network: network,
-			})
+			loaded := options.loaded
+			options.network = networkOptions{publish: true, introduce: introduces(loaded, len(loaded.Introducers) == 0)}
+			return runNode(cmd.Context(), inv, options)
 		},
 	}
-	flags.add(cmd)
+	c.add(cmd)
 	return cmd
 }

@@ -16,18 +16,14 @@ var _ web.Backend = (*node)(nil)
 
 // Node describes the node.
 func (n *node) Node() web.NodeStatus {
-	s := web.NodeStatus{Version: version(), Started: n.started, Listeners: make(map[string]string), RTMP: n.rtmpURL(), RTSP: n.rtspURL()}
-	if n.rtmp != nil {
-		s.Listeners["rtmp"] = n.rtmp.Addr().String()
-	}
-	if n.rtmps != nil {
-		s.Listeners["rtmps"] = n.rtmps.Addr().String()
-	}
-	if n.rtsp != nil {
-		s.Listeners["rtsp"] = n.rtsp.Addr().String()
-	}
-	if n.http != nil {
-		s.Listeners["http"] = n.http.Addr().String()
+	s := web.NodeStatus{Version: version(), Started: n.started, Listeners: n.addresses(), RTMP: n.rtmpURL(), RTSP: n.rtspURL()}
+	for _, g := range n.guards {
+		open, refused := g.stats()
+		l := web.ListenerStatus{Name: g.name, Connections: open, Refused: make(map[string]uint64)}
+		for why, count := range refused {
+			l.Refused[refusal(why).String()] = count
+		}
+		s.Guards = append(s.Guards, l)
 	}
 	if n.net != nil {
 		s.PeerID, s.Link = n.net.node.PeerID().String(), n.net.linkTo(n.mainStream())
@@ -84,10 +80,13 @@ func (n *node) rtspURL() string {
 }
 
 func (n *node) httpURL() string {
-	if n.http == nil {
-		return ""
+	switch {
+	case n.http != nil:
+		return "http://" + hostPort(n.http)
+	case n.https != nil:
+		return "https://" + hostPort(n.https)
 	}
-	return "http://" + hostPort(n.http)
+	return ""
 }
 
 // urls returns the addresses of a stream; absolute ones name the node's HTTP
@@ -95,7 +94,7 @@ func (n *node) httpURL() string {
 func (n *node) urls(name string, absolute bool) web.URLs {
 	base := (&url.URL{Path: "/" + name}).EscapedPath()
 	u := web.URLs{}
-	if n.http != nil {
+	if n.httpURL() != "" {
 		prefix := ""
 		if absolute {
 			prefix = n.httpURL()
@@ -113,8 +112,10 @@ func (n *node) urls(name string, absolute bool) web.URLs {
 
 // jsonLine is what --json prints.
 type jsonLine struct {
-	Ready      bool         `json:"ready,omitempty"`
-	Stream     string       `json:"stream,omitempty"`
+	Ready  bool   `json:"ready,omitempty"`
+	Stream string `json:"stream,omitempty"`
+	// State is that of Stream: "live" when it has begun, or "ended".
+	State      string       `json:"state,omitempty"`
 	PeerID     string       `json:"peerID,omitempty"`
 	Link       string       `json:"link,omitempty"`
 	RTMFP      string       `json:"rtmfp,omitempty"`
@@ -168,54 +169,55 @@ func (n *node) announce(ctx context.Context) {
 			names = append(names, p.path)
 		}
 	}
+	if ctx.Err() != nil {
+		return // told to stop meanwhile
+	}
 	notify("READY=1")
-	if n.json {
+	if n.loaded.JSON {
 		l := n.line(names)
 		l.Ready = true
 		n.printJSON(l)
 		return
 	}
-	name := defaultStream
-	if len(names) > 0 {
-		name = names[0]
-	}
-	fmt.Fprint(n.out, n.banner(name))
+	fmt.Fprint(n.out, n.banner(names))
 }
 
-// banner is the text for people.
-func (n *node) banner(name string) string {
+// banner is the text for people: what to use, line by line, and last what to
+// watch.
+func (n *node) banner(names []string) string {
 	var b strings.Builder
 	row := func(what, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "  %-12s %s\n", what, value)
 		}
 	}
-	u := n.urls(name, true)
-	push := u.RTMP
-	if n.generatedKey != "" {
-		push += "?key=" + n.generatedKey
-	}
 	fmt.Fprintf(&b, "Ringcast %s\n", version())
 	if n.net != nil {
 		row("Peer ID", n.net.node.PeerID().String())
 		row("RTMFP", n.net.publicAddress())
+		for _, g := range n.net.groups() {
+			row("Group", fmt.Sprintf("%s (%s…)", g.Spec().Settings().Name, g.ID()[:16]))
+		}
 	}
 	row("Publish key", n.generatedKey)
-	if n.rtmp != nil {
-		what := "Push"
-		if n.demo {
-			what = "Replace it"
+	name := defaultStream
+	if len(names) > 0 {
+		name = names[0]
+	}
+	u := n.urls(name, true)
+	n.pushRows(row, u.RTMP)
+	if len(names) == 0 && n.rtmp == nil && n.rtsp == nil {
+		if n.net != nil && n.network.introduce {
+			row("Use it with", "ringcast publish --introducer "+n.net.publicAddress())
 		}
-		row(what, "ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv '"+push+"'")
-		row("OBS", "server "+n.rtmpURL()+"  stream key "+strings.TrimPrefix(strings.TrimPrefix(push, n.rtmpURL()), "/"))
+		row("Dashboard", n.dashboard())
+		return b.String()
 	}
 	row("RTSP", u.RTSP)
 	row("HLS", u.HLS)
 	row("HTTP-FLV", u.FLV)
 	row("RTMP", u.RTMP)
-	if n.http != nil {
-		row("Dashboard", n.httpURL()+"/")
-	}
+	row("Dashboard", n.dashboard())
 	if n.net != nil {
 		if link := n.net.linkTo(name); link != "" {
 			row("Share link", "ringcast play '"+link+"'")
@@ -225,20 +227,45 @@ func (n *node) banner(name string) string {
 	return b.String()
 }
 
+// pushRows tells how to push a stream to the address.
+func (n *node) pushRows(row func(what, value string), address string) {
+	if n.rtmp == nil || len(n.network.links) > 0 && !n.network.publish {
+		return
+	}
+	push, what := address, "Push"
+	if n.generatedKey != "" {
+		push += "?key=" + n.generatedKey
+	}
+	if n.demo {
+		what = "Replace it"
+	}
+	row(what, "ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv '"+push+"'")
+	row("OBS", "server "+n.rtmpURL()+"  stream key "+strings.TrimPrefix(strings.TrimPrefix(push, n.rtmpURL()), "/"))
+}
+
+func (n *node) dashboard() string {
+	if n.httpURL() == "" {
+		return ""
+	}
+	return n.httpURL() + "/"
+}
+
 // watch notices streams that begin and end, and the rate of what comes in.
 type watch struct {
 	known map[string]bool
 	bytes uint64
-	at    time.Time
+	at    time.Time // when the service manager was told last
 }
 
-// step looks at the streams once. With tell it says what has changed.
-func (w *watch) step(n *node, tell bool) {
-	streams := n.Streams()
+// statusPeriod is how often the service manager is told.
+const statusPeriod = time.Second
+
+// step looks at the streams once and says what has changed.
+func (w *watch) step(n *node) {
 	now := make(map[string]bool)
 	var live []string
 	var bytes uint64
-	for _, s := range streams {
+	for _, s := range n.Streams() {
 		bytes += s.ReceivedBytes
 		if s.State == "live" || s.State == "stalled" {
 			now[s.Name] = true
@@ -246,24 +273,30 @@ func (w *watch) step(n *node, tell bool) {
 		}
 	}
 	for _, changed := range changes(w.known, now) {
-		if tell && n.json {
+		if n.loaded.JSON {
 			l := n.line(live)
-			l.Stream = changed
+			l.Stream, l.State = changed, "ended"
+			if now[changed] {
+				l.State = "live"
+			}
 			n.printJSON(l)
 		}
 	}
-	if tell {
-		rate := 0.0
-		if elapsed := time.Since(w.at).Seconds(); elapsed > 0 && bytes > w.bytes {
-			rate = float64(bytes-w.bytes) * 8 / 1e6 / elapsed
-		}
-		peers := ""
-		if n.net != nil {
-			peers = fmt.Sprintf(" %d peers,", n.net.neighborCount())
-		}
-		notify(fmt.Sprintf("STATUS=%d streams,%s %.1f Mbit/s in", len(live), peers, rate))
+	w.known = now
+	elapsed := time.Since(w.at)
+	if elapsed < statusPeriod {
+		return
 	}
-	w.known, w.bytes, w.at = now, bytes, time.Now()
+	rate := 0.0
+	if !w.at.IsZero() && bytes > w.bytes {
+		rate = float64(bytes-w.bytes) * 8 / 1e6 / elapsed.Seconds()
+	}
+	peers := ""
+	if n.net != nil {
+		peers = fmt.Sprintf(" %d peers,", n.net.neighborCount())
+	}
+	notify(fmt.Sprintf("STATUS=%d streams,%s %.1f Mbit/s in", len(live), peers, rate))
+	w.bytes, w.at = bytes, time.Now()
 }
 
 // changes returns what is in one of the sets and not in the other, sorted.

@@ -41,6 +41,10 @@ func (n *Node) watchAddresses(ctx context.Context) {
 	}
 }
 
+// OwnAddrs returns the addresses of this machine by which others on the same
+// network reach the node.
+func (n *Node) OwnAddrs() []netip.AddrPort { return n.ownAddresses() }
+
 // ownAddresses lists by which addresses others on the same network reach the
 // node: those its sockets are bound to, the unspecified one being all of the
 // machine's but loopback.

@@ -142,8 +142,17 @@ func newRand() *rand.Rand {
 	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:])))
 }
 
-// farewell is how long a node that ends waits for its goodbyes to go out.
-const farewell = 150 * time.Millisecond
+const (
+	// farewell is how long a node that ends waits for its goodbyes to go out.
+	farewell = 150 * time.Millisecond
+	// lastWords bounds how long it waits before that until its neighbors have
+	// got what it had for them: the last fragments of its streams, and that
+	// they have ended.
+	lastWords = time.Second
+	// quiet is for how long nothing may wait before that counts as done: a
+	// neighbor may still ask for a fragment that it has missed.
+	quiet = 100 * time.Millisecond
+)
 
 // Run runs the node until ctx is done: it then takes leave of all groups, tells
 // its neighbors, and closes its sockets.
@@ -155,6 +164,7 @@ func (n *Node) Run(ctx context.Context) error {
 	wg.Go(func() {
 		select {
 		case <-ctx.Done():
+			n.finish()
 			if n.driver.Do(n.core.Close) == nil {
 				time.Sleep(farewell)
 			}
@@ -168,6 +178,34 @@ func (n *Node) Run(ctx context.Context) error {
 	wg.Wait()
 	n.endAll()
 	return err
+}
+
+// finish ends the streams that the node still publishes, and waits until those
+// it is linked with have got what waits for them.
+func (n *Node) finish() {
+	_ = n.do(func(now reliability.Time) {
+		for _, g := range n.groups {
+			for _, s := range g.core.Engine().Streams() {
+				if s.Publishing {
+					g.core.Engine().EndPublish(now, s.Key)
+				}
+			}
+		}
+	})
+	const look = 10 * time.Millisecond
+	still := time.Duration(0)
+	for waited := time.Duration(0); waited < lastWords && still < quiet; waited += look {
+		time.Sleep(look)
+		still += look
+		err := n.do(func(reliability.Time) {
+			if len(n.groups) > 0 && n.core.Pending() > 0 {
+				still = 0
+			}
+		})
+		if err != nil {
+			return
+		}
+	}
 }
 
 // endAll tells those who wait that nothing more will come.
@@ -267,6 +305,13 @@ func (n *Node) Stats() (s Stats) {
 	})
 	s.Sockets = n.driver.Stats()
 	return s
+}
+
+// SetUploadLimit changes how many bytes a second the node may send; 0 lets it
+// find out by itself. A group that was joined with multicast.UploadNone still
+// gets nothing.
+func (n *Node) SetUploadLimit(rate int64) error {
+	return n.do(func(reliability.Time) { n.core.Uplink().SetRate(float64(rate)) })
 }
 
 // seen takes the address that an introducer sees this node by.

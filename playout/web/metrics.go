@@ -13,7 +13,7 @@ import (
 
 // counters are those of the server itself.
 type counters struct {
-	requests, refusedHosts atomic.Uint64
+	requests, refusedHosts, refusedClients atomic.Uint64
 }
 
 // The exposition format of Prometheus is a few lines of text, which is why it
@@ -37,6 +37,7 @@ func nodeMetrics() []nodeMetric {
 		{"ringcast_uptime_seconds", "gauge", "Time since the node started.", func(_ *Server, n NodeStatus) float64 { return time.Since(n.Started).Seconds() }},
 		{"ringcast_http_requests_total", "counter", "HTTP requests.", func(s *Server, _ NodeStatus) float64 { return float64(s.counts.requests.Load()) }},
 		{"ringcast_http_refused_hosts_total", "counter", "HTTP requests refused for their Host header.", func(s *Server, _ NodeStatus) float64 { return float64(s.counts.refusedHosts.Load()) }},
+		{"ringcast_http_refused_clients_total", "counter", "HTTP requests for the dashboard, API or metrics refused for where they came from.", func(s *Server, _ NodeStatus) float64 { return float64(s.counts.refusedClients.Load()) }},
 		{"ringcast_goroutines", "gauge", "Goroutines of the process.", func(*Server, NodeStatus) float64 { return float64(runtime.NumGoroutine()) }},
 		{"ringcast_heap_bytes", "gauge", "Bytes of live and not yet swept heap objects.", func(*Server, NodeStatus) float64 {
 			var m runtime.MemStats

@@ -3,6 +3,7 @@ package web
 import (
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"net/url"
 	"path"
@@ -19,21 +20,30 @@ func (s *Server) Handler(checkHost bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.counts.requests.Add(1)
 		if checkHost && !s.knownHost(r.Host) {
-			s.counts.refusedHosts.Add(1)
-			http.Error(w, "this node is not known by that name; see http.hosts in its configuration", http.StatusMisdirectedRequest)
+			s.refuseHost(w)
 			return
 		}
 		s.route(w, r)
 	})
 }
 
-// knownHost reports whether a request on loopback may carry this Host.
-func (s *Server) knownHost(hostport string) bool {
+func (s *Server) refuseHost(w http.ResponseWriter) {
+	s.counts.refusedHosts.Add(1)
+	http.Error(w, "this node is not known by that name; see http.hosts in its configuration", http.StatusMisdirectedRequest)
+}
+
+// hostName is the name or address in a Host header, in lower case.
+func hostName(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// knownHost reports whether a request on loopback may carry this Host.
+func (s *Server) knownHost(hostport string) bool {
+	host := hostName(hostport)
 	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
 		return true
 	}
@@ -41,19 +51,67 @@ func (s *Server) knownHost(hostport string) bool {
 		slices.ContainsFunc(s.config.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
+// privateName reports whether a name cannot be one that a stranger has
+// registered and leads here (DNS rebinding): an address, a name without a dot,
+// or one below a domain of local networks.
+func privateName(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(host, ".") {
+		return host != ""
+	}
+	for _, domain := range []string{".local", ".internal", ".home.arpa"} {
+		if strings.HasSuffix(host, domain) {
+			return true
+		}
+	}
+	return false
+}
+
 // route finds the handler of a path. Names of our own come first; the rest
 // are streams.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	p := r.URL.Path
 	switch {
-	case p == "/":
-		s.page(w, r, "dashboard.html")
-	case p == "/metrics":
-		s.simple(w, r, s.metrics)
+	case p == "/" || p == "/metrics" || p == "/api" || strings.HasPrefix(p, "/api/"):
+		s.admin(w, r)
 	case p == "/healthz":
 		s.simple(w, r, s.health)
 	case p == "/readyz":
 		s.simple(w, r, s.ready)
+	case strings.HasPrefix(p, pprofPath):
+		s.pprof(w, r)
+	case strings.HasPrefix(p, "/assets/"):
+		s.asset(w, r, strings.TrimPrefix(p, "/assets/"))
+	case p == "/favicon.ico":
+		s.asset(w, r, "icon.svg")
+	default:
+		s.media(w, r)
+	}
+}
+
+// admin serves what is for the node's operators.
+func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
+	if s.config.Access != nil && !s.config.Access.Allows(r) {
+		s.counts.refusedClients.Add(1)
+		w.Header().Set("Cache-Control", "no-store")
+		const text = "not for clients from this network; see http.admin in the node's configuration"
+		if strings.HasPrefix(r.URL.Path, "/api") {
+			writeJSON(w, http.StatusForbidden, apiError{text})
+			return
+		}
+		http.Error(w, text, http.StatusForbidden)
+		return
+	}
+	// A page that is open in a browser of this network must not reach the API
+	// by a name of its own. Metrics hold nothing that it could use.
+	if r.URL.Path != "/metrics" && !s.knownHost(r.Host) && !privateName(hostName(r.Host)) {
+		s.refuseHost(w)
+		return
+	}
+	switch p := r.URL.Path; {
+	case p == "/":
+		s.page(w, r, "dashboard.html")
+	case p == "/metrics":
+		s.simple(w, r, s.metrics)
 	case p == "/api/v1/events":
 		s.get(w, r, func() { s.events(w, r) })
 	case p == "/api/v1/groups" || strings.HasPrefix(p, "/api/v1/groups/"):
@@ -61,14 +119,32 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		s.apiGroups(w, r, strings.TrimPrefix(p, "/api/v1/groups"))
-	case p == "/api" || strings.HasPrefix(p, "/api/"):
-		s.simple(w, r, s.api)
-	case strings.HasPrefix(p, "/assets/"):
-		s.asset(w, r, strings.TrimPrefix(p, "/assets/"))
-	case p == "/favicon.ico":
-		s.asset(w, r, "icon.svg")
 	default:
-		s.media(w, r)
+		s.simple(w, r, s.api)
+	}
+}
+
+// pprofPath is where profiles of the process are.
+const pprofPath = "/debug/pprof/"
+
+// pprof serves profiles, if that is on, to clients on this machine: a profile
+// stops the world for a moment and shows what is in memory.
+func (s *Server) pprof(w http.ResponseWriter, r *http.Request) {
+	if !s.config.Pprof || isForwarded(r) || !clientAddr(r).IsLoopback() {
+		http.NotFound(w, r)
+		return
+	}
+	switch strings.TrimPrefix(r.URL.Path, pprofPath) {
+	case "cmdline":
+		http.NotFound(w, r) // secrets may stand in it
+	case "profile":
+		pprof.Profile(w, r)
+	case "symbol":
+		pprof.Symbol(w, r)
+	case "trace":
+		pprof.Trace(w, r)
+	default:
+		pprof.Index(w, r)
 	}
 }
 

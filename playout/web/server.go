@@ -6,15 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Limits of the HTTP server. All of them are defences against clients that
 // keep resources without using them.
 const (
-	maxConnections    = 8192
 	maxHeaderBytes    = 16 << 10
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 15 * time.Second
@@ -28,6 +26,11 @@ type Config struct {
 	// Hosts are names under which a node on loopback may be asked for,
 	// besides those of loopback itself.
 	Hosts []string
+	// Access says who may see the dashboard, the API and metrics; nil lets
+	// everybody.
+	Access *Access
+	// Pprof serves profiles of the process to clients on this machine.
+	Pprof bool
 	// Backend tells the state of the node.
 	Backend Backend
 	// Network tells of groups; nil if the node is in none.
@@ -58,36 +61,50 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	return &Server{config: config, assets: assets, log: log, stopping: make(chan struct{})}, nil
 }
 
-// Run serves on l until ctx is done. Then it lets requests in flight end for
-// up to grace, closes the rest, and returns nil. It closes l.
-func (s *Server) Run(ctx context.Context, l net.Listener, grace time.Duration) error {
-	server := &http.Server{
-		Handler:           s.Handler(isLoopback(l.Addr())),
+// Run serves on the listeners until ctx is done or one of them fails. Then it
+// lets requests in flight end for up to grace, closes the rest, and returns nil
+// if it was told to end. It closes the listeners. How many connections there
+// may be is for the listeners to bound.
+func (s *Server) Run(ctx context.Context, grace time.Duration, listeners ...net.Listener) error {
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(listeners))
+	var stopped sync.WaitGroup
+	for _, l := range listeners {
+		server := s.httpServer(isLoopback(l.Addr()))
+		stopped.Go(func() {
+			<-serving.Done()
+			within, done := context.WithTimeout(context.WithoutCancel(ctx), grace)
+			defer done()
+			if server.Shutdown(within) != nil {
+				_ = server.Close()
+			}
+		})
+		go func() { ended <- server.Serve(l) }()
+	}
+	var first error
+	select {
+	case <-ctx.Done():
+	case first = <-ended:
+	}
+	cancel()
+	close(s.stopping)
+	stopped.Wait()
+	if errors.Is(first, http.ErrServerClosed) {
+		return nil
+	}
+	return first
+}
+
+func (s *Server) httpServer(checkHost bool) *http.Server {
+	return &http.Server{
+		Handler:           s.Handler(checkHost),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	stopped := make(chan struct{})
-	serving, cancel := context.WithCancel(ctx)
-	go func() {
-		defer close(stopped)
-		<-serving.Done()
-		close(s.stopping)
-		within, done := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer done()
-		if server.Shutdown(within) != nil {
-			_ = server.Close()
-		}
-	}()
-	err := server.Serve(netutil.LimitListener(l, maxConnections))
-	cancel()
-	<-stopped
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // isLoopback reports whether only this machine can reach the address.

@@ -29,6 +29,18 @@ type NodeStatus struct {
 	Link   string `json:"link,omitempty"`
 	// Seen are the addresses that introducers see the node by.
 	Seen []string `json:"seen,omitempty"`
+	// Guards tells of the connections of each listener.
+	Guards []ListenerStatus `json:"guards,omitempty"`
+}
+
+// ListenerStatus describes the connections of a listener. It is part of the
+// API.
+type ListenerStatus struct {
+	Name        string `json:"name"`
+	Connections int    `json:"connections"`
+	// Refused counts connections closed at once, by reason: "total", "address"
+	// or "rate".
+	Refused map[string]uint64 `json:"refused"`
 }
 
 // StreamStatus describes one stream. It is part of the API.

@@ -327,7 +327,7 @@ func TestRunStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, l, 5*time.Second) }()
+	go func() { ended <- s.Run(ctx, 5*time.Second, l) }()
 	answer := make(chan string, 1)
 	go func() {
 		resp, err := http.Get("http://" + l.Addr().String() + "/live/x/index.m3u8")

@@ -49,7 +49,7 @@
     try {
       const answer = await fetch('/api/v1/streams/' + name.split('/').map(encodeURIComponent).join('/'));
       if (answer.ok) urls = (await answer.json()).urls;
-      else setTimeout(show, 5000); // not on air yet
+      else if (answer.status === 404) setTimeout(show, 5000); // not on air yet
     } catch {
       setTimeout(show, 5000);
     }
