@@ -230,6 +230,13 @@ func streamSettings() []Setting {
 			Help:  "Whether all neighbors are told each time. It costs about half of a 1 Mbit/s stream with 40 of them.",
 			field: func(c *Config) any { return &c.Multicast.AvailabilitySendToAll },
 		},
+	}
+}
+
+// reliabilitySettings say what is waited for, and what goes by native
+// multicast.
+func reliabilitySettings() []Setting {
+	return []Setting{
 		{
 			Key: "reliability.policy", Kind: KindString, Default: "balanced", Choices: []string{"balanced", "lowest-delay", "complete"},
 			Help:  "What is given up first when not all can be delivered in time, and how soon.",

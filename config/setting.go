@@ -63,7 +63,7 @@ type Setting struct {
 // and the reference page list them.
 func Settings() []Setting {
 	return slices.Concat(
-		serverSettings(), httpSettings(), mediaSettings(), publishSettings(), roleSettings(), networkSettings(), groupSettings(), streamSettings(),
+		serverSettings(), httpSettings(), mediaSettings(), publishSettings(), roleSettings(), networkSettings(), groupSettings(), streamSettings(), reliabilitySettings(),
 	)
 }
 
