@@ -12,6 +12,21 @@ type LinkSlices struct {
 	From, To uint8
 }
 
+// InUse reports whether a neighbor pushes anything to this node, or gets
+// anything from it.
+func (e *Engine) InUse(peer overlay.PeerID) bool {
+	n := e.byPeer[peer]
+	if n == nil {
+		return false
+	}
+	for _, s := range e.streams {
+		if p := &s.peers[n.index]; p.owns|p.feeds|p.asking != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Links returns what is pushed over the links with neighbors, by stream and
 // neighbor. Links that carry nothing are left out.
 func (e *Engine) Links() []LinkSlices {

@@ -113,9 +113,10 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 			caps |= overlay.CapReplication
 		}
 	}
+	var engine *Engine
 	ring, err := overlay.NewRing(now, overlay.RingConfig{
 		Self: c.Self, Alias: c.Alias, Spec: c.Spec, Params: c.Ring, Rand: c.Rand, Transport: c.Transport, Caps: caps, RequireCaps: c.RequireExtensions,
-		Scratch: c.Scratch,
+		Scratch: c.Scratch, InUse: func(id overlay.PeerID) bool { return engine != nil && engine.InUse(id) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ring: %w", err)
@@ -125,9 +126,10 @@ func NewMember(now reliability.Time, c MemberConfig) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Member{spec: c.Spec, ring: ring, parts: p, engine: NewEngine(now, EngineConfig{
+	engine = NewEngine(now, EngineConfig{
 		Self: c.Self, Params: c.Params, Rand: c.Rand, Entropy: c.Entropy, Transport: c.Transport, Uplink: c.Uplink, Caps: caps, KeepMedia: c.KeepMedia,
-	})}, nil
+	})
+	return &Member{spec: c.Spec, ring: ring, parts: p, engine: engine}, nil
 }
 
 // Spec returns the group's groupspec.

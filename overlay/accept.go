@@ -122,9 +122,9 @@ func (r *Ring) refused(now reliability.Time, p *pending) {
 }
 
 // handleDisconnect takes a neighbor's request to leave. It is granted unless
-// the link fills a slot here.
+// the link fills a slot here or is in use.
 func (r *Ring) handleDisconnect(now reliability.Time, l *link) {
-	if l.keepUntil.time() > now || l.is(linkWanted) {
+	if l.keepUntil.time() > now || l.is(linkWanted) || r.inUse(l) {
 		return
 	}
 	r.stats.DisconnectsGranted++
@@ -145,7 +145,7 @@ func (r *Ring) askSurplus(now reliability.Time) {
 	for range min(over, surplusBatch) {
 		var youngest *link
 		for _, l := range r.links {
-			if l.is(linkWanted) || l.keepUntil.time() > now || l.since.age(now) < surplusAge || l.askedAt != 0 && l.askedAt.age(now) < askAgain {
+			if l.is(linkWanted) || l.keepUntil.time() > now || l.since.age(now) < surplusAge || l.askedAt != 0 && l.askedAt.age(now) < askAgain || r.inUse(l) {
 				continue
 			}
 			if youngest == nil || l.since > youngest.since {
@@ -167,16 +167,30 @@ func (r *Ring) dropOverCap(now reliability.Time) {
 	if len(r.links) <= r.degreeCap() {
 		return
 	}
-	var youngest *link
+	// Links in use only if all are.
+	var youngest, used *link
 	for _, l := range r.links {
-		if !l.session.initiator && !l.is(linkWanted) && l.side == 0 && l.keepUntil.time() <= now && (youngest == nil || l.since > youngest.since) {
-			youngest = l
+		if l.session.initiator || l.is(linkWanted) || l.side != 0 || l.keepUntil.time() > now {
+			continue
 		}
+		at := &youngest
+		if r.inUse(l) {
+			at = &used
+		}
+		if *at == nil || l.since > (*at).since {
+			*at = l
+		}
+	}
+	if youngest == nil {
+		youngest = used
 	}
 	if youngest != nil && !slices.Contains(r.up[:], youngest) {
 		r.expel(now, youngest)
 	}
 }
+
+// inUse reports whether the application needs the link.
+func (r *Ring) inUse(l *link) bool { return r.used != nil && r.used(r.id(l)) }
 
 // expel turns a linked neighbor away.
 func (r *Ring) expel(now reliability.Time, l *link) {

@@ -28,6 +28,10 @@ type RingConfig struct {
 	// protocol only. RequireCaps refuses members that don't announce CapOverlay.
 	Caps        uint64
 	RequireCaps bool
+	// InUse, if set, tells whether a link carries what the application needs
+	// now, such as a part of a stream. Such links are not let go for lack of a
+	// slot while there are others.
+	InUse func(PeerID) bool
 	// Scratch, if set, is working memory that a program which runs thousands of
 	// rings on one goroutine shares among them. Each ring must then be drained
 	// before another one is touched.
@@ -114,6 +118,7 @@ type Ring struct {
 	require bool
 	rand    *rand.Rand
 	tr      Transport
+	used    func(PeerID) bool // RingConfig.InUse
 	group   [32]byte
 	key     string // identity text of the groupspec
 
@@ -170,7 +175,7 @@ func NewRing(now reliability.Time, c RingConfig) (*Ring, error) {
 		return nil, errors.New("overlay: a ring needs a groupspec, a source of chance and a transport")
 	}
 	r := &Ring{
-		self: c.Self, alias: c.Alias, addr: c.Self.Address(), pos: c.Self.Address().Top(), p: c.Params, caps: c.Caps, require: c.RequireCaps, rand: c.Rand, tr: c.Transport,
+		self: c.Self, alias: c.Alias, addr: c.Self.Address(), pos: c.Self.Address().Top(), p: c.Params, caps: c.Caps, require: c.RequireCaps, rand: c.Rand, tr: c.Transport, used: c.InUse,
 		group: c.Spec.ID(), key: c.Spec.Identity(), scratch: c.Scratch,
 		started: now, interval: c.Params.GossipFast, tokens: float64(c.Params.DialBurst), tokensAt: now, members: 1,
 	}
