@@ -59,7 +59,7 @@ var importLaw = map[string]rule{
 	}},
 	"multicast/node": {edge, []string{
 		"multicast", "overlay", "overlay/groupspec", "overlay/introducer", "packager", "reliability", "reliability/timer", "rtmfp",
-		"rtmfp/wire", "rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp",
+		"rtmfp/wire", "rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp", "rtmfp/amf0", "overlay/wire",
 	}},
 
 	"multicast/swarm": {pure, []string{

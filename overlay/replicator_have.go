@@ -24,10 +24,10 @@ const (
 	// mutePatience is how long a neighbor may take to tell that it has an object
 	// that was given to it. One that does not offers nothing to others.
 	mutePatience = 3 * time.Second
-	// When everything has left a seed, a neighbor whose part does not grow is
-	// shown all after starvation, or after longStarvation if it never tells what
-	// it has. One that has asked for nothing is after disinterest: it may want
-	// something else.
+	// A neighbor that has taken part and asks for nothing more is shown all after
+	// starvation: it wants something else than it was shown. So is one whose part
+	// does not grow when everything has left the seed, after longStarvation if it
+	// never tells what it has, and one that has never asked after disinterest.
 	starvation     = 3 * time.Second
 	longStarvation = 15 * time.Second
 	disinterest    = 10 * time.Second
@@ -214,14 +214,7 @@ func (r *Replicator) seed(now reliability.Time) {
 	r.seedAt = now.Add(seedPeriod)
 	under := false
 	for _, l := range r.links {
-		quiet := now.Sub(max(l.grown, l.askedAt)) >= idlePatience
-		back := r.takeBack(l, func(s objectShown) bool {
-			age := now.Sub(s.at)
-			return !s.asked && (age >= showPatience || quiet && age >= idlePatience)
-		})
-		if quiet && back > 0 && !l.idle {
-			l.idle, l.idleAt = true, now
-		}
+		r.reviewShown(now, l)
 		under = under || len(l.shown) > 0
 	}
 	r.findMute(now)
@@ -237,13 +230,41 @@ func (r *Replicator) seed(now reliability.Time) {
 			patience = longStarvation
 		}
 		starves := seeded && now.Sub(l.grown) >= patience && now.Sub(r.seededAt) >= patience
-		if !l.shownAll && (starves || l.idle && now.Sub(l.idleAt) >= disinterest) {
-			l.shownAll = true
-			r.sendHave(l, owire.HaveAdd, &r.hidden)
+		if starves || l.idle && now.Sub(l.idleAt) >= disinterest {
+			r.showRest(l)
 		}
 	}
 	if r.hidden.empty() {
 		r.seedAt = reliability.Never
+	}
+}
+
+// reviewShown takes back what a neighbor has left lying. One that has taken part
+// and now does nothing lacks something else, and is shown all.
+func (r *Replicator) reviewShown(now reliability.Time, l *objectLink) {
+	patience := idlePatience
+	if l.askedAt != 0 {
+		patience = starvation
+	}
+	quiet := now.Sub(max(l.grown, l.askedAt)) >= patience
+	back := r.takeBack(l, func(s objectShown) bool {
+		age := now.Sub(s.at)
+		return !s.asked && (age >= showPatience || quiet && age >= patience)
+	})
+	switch {
+	case !quiet || back == 0:
+	case l.askedAt != 0:
+		r.showRest(l)
+	case !l.idle:
+		l.idle, l.idleAt = true, now
+	}
+}
+
+// showRest shows a neighbor all that it has not been shown.
+func (r *Replicator) showRest(l *objectLink) {
+	if !l.shownAll {
+		l.shownAll = true
+		r.sendHave(l, owire.HaveAdd, &r.hidden)
 	}
 }
 

@@ -147,7 +147,7 @@ func TestReplicationReachesEverybody(t *testing.T) {
 		{"30 members, seed as fast as they", meshOptions{nodes: 31, seed: 2, loss: 0.01, degree: 18}, 1024, 4 * mbit, nil, 1.6, 1.15, 0},
 		{"half without upload", meshOptions{nodes: 61, seed: 3, loss: 0.01, degree: 18}, 512, 16 * mbit, func(n *meshNode[*Replicator]) float64 {
 			return []float64{0.05, 1.3, 0.05, 5.3, 0.05, 27, 0.05, 5.3, 0.05, 1.3}[n.index%10] * mbit
-		}, 2.1, 3.3, mbit},
+		}, 2.1, 4, mbit},
 		{"half with hardly any upload", meshOptions{nodes: 61, seed: 4, loss: 0.01, degree: 18}, 512, 16 * mbit, func(n *meshNode[*Replicator]) float64 {
 			return []float64{0.05, 1.3, 0.05, 5.3, 0.05, 27, 0.05, 5.3, 0.05, 1.3}[n.index%10] * mbit
 		}, 2.3, 3, 0},

@@ -37,6 +37,13 @@ type JoinOptions struct {
 	// takes the defaults.
 	Ring   *overlay.RingParams
 	Params *multicast.Params
+	// Posting and Replication are those of posts and objects; nil takes the
+	// defaults.
+	Posting     *overlay.PostingParams
+	Replication *overlay.ReplicationParams
+	// ReceiveMode says which routed messages the node takes; "" is
+	// overlay.ReceiveNearest, without which the group can't route by address.
+	ReceiveMode overlay.ReceiveMode
 	// RelayToLAN lets the node pass streams on by native multicast that reach
 	// its LAN otherwise, if it is the one of the LAN to do so.
 	RelayToLAN bool
@@ -57,6 +64,17 @@ type Group struct {
 	listeners []*listener
 	servers   []int
 	left      bool
+	gone      chan struct{} // closed when the group has been left
+	waiters   []chan struct{}
+	asked     map[uint64]chan answerOrError
+	fetches   map[uint64][]chan []byte
+	answerers workers[overlay.RouterEvent]
+	stores    workers[overlay.ReplicationEvent]
+	receivers workers[overlay.ReplicationEvent]
+	malformed uint64 // values that can't be read
+	info      GroupInfo
+	counted   infoCounters
+	countedAt reliability.Time
 
 	relayToLAN bool
 	nativeSaid bool // that native multicast does not work
@@ -75,10 +93,30 @@ type Event struct {
 	Peer overlay.PeerID
 	// Stream is set for what is about a stream.
 	Stream string
+	// Value is a post or a routed message, and PostID the ID of the post.
+	Value  Value
+	PostID overlay.PostID
+	// From is the address of the neighbor or member that a routed message came
+	// from. FromLocal is set if it is for this node, as far as is known here.
+	From      overlay.Address
+	FromLocal bool
+	// Index is that of an object, and Object what has been fetched if it is bytes
+	// or a string. It must not be changed.
+	Index  uint64
+	Object []byte
+}
+
+// HasIndex reports whether the event is about an object.
+func (e *Event) HasIndex() bool {
+	switch e.Code {
+	case overlay.StatusFetchSend, overlay.StatusFetchResult, overlay.StatusFetchFailed, overlay.StatusReplicationRequest:
+		return true
+	}
+	return false
 }
 
 // Join makes the node a member of a group. It returns as soon as the search
-// for members has begun; Group.Ready waits for neighbors.
+// for members has begun; Group.WaitReady waits for neighbors.
 func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*Group, error) {
 	servers := make([]multicast.ServerConfig, 0, len(o.Introducers))
 	for _, i := range o.Introducers {
@@ -91,6 +129,7 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	join := multicast.JoinConfig{
 		Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(),
 		Extensions: !o.Plain, RequireExtensions: o.RequireExtensions,
+		Exact: o.ReceiveMode == overlay.ReceiveExact, Posting: o.Posting, Replication: o.Replication,
 	}
 	if o.Ring != nil {
 		join.Ring = *o.Ring
@@ -98,7 +137,14 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	if o.Params != nil {
 		join.Params = *o.Params
 	}
-	g := &Group{node: n, spec: spec, plays: make(map[string]*Subscription)}
+	g := &Group{
+		node: n, spec: spec, plays: make(map[string]*Subscription), gone: make(chan struct{}),
+		asked: make(map[uint64]chan answerOrError), fetches: make(map[uint64][]chan []byte),
+	}
+	g.stores.undone = func(now reliability.Time, e overlay.ReplicationEvent) { g.core.Replicator().Deny(now, e.Request) }
+	g.receivers.undone = func(now reliability.Time, e overlay.ReplicationEvent) {
+		_ = g.core.Replicator().RemoveWant(now, overlay.ObjectRange{First: e.Index, Last: e.Index})
+	}
 	var err error
 	stopped := n.do(func(now reliability.Time) {
 		if g.core, err = n.core.Join(now, join); err != nil {
@@ -224,6 +270,7 @@ func (g *Group) finish() {
 		return
 	}
 	g.left = true
+	close(g.gone)
 	for _, s := range g.plays {
 		s.end()
 	}
@@ -255,6 +302,13 @@ func (g *Group) handle(now reliability.Time, e multicast.MemberEvent) {
 		if code := overlay.StatusOf(e.Ring.Kind); code != "" {
 			g.tell(Event{Code: code, Peer: e.Ring.Link.Peer})
 		}
+		g.ringChanged()
+	case multicast.MemberPost:
+		g.handlePost(&e.Post)
+	case multicast.MemberRoute:
+		g.handleRoute(&e.Route)
+	case multicast.MemberObject:
+		g.handleObject(now, &e.Object)
 	case multicast.MemberStream:
 		g.handleStream(now, &e.Stream)
 	}
