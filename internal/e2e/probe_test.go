@@ -94,12 +94,7 @@ func samePackets(t *testing.T, kind string, want, got []packet, dts bool, unsent
 		t.Errorf("%s: %d packets of %d arrived", kind, len(got), len(want))
 		return math.NaN()
 	}
-	tolerance := 1.01
-	if !dts && unsent > 0 {
-		// RTSP in and out: both sender reports round too, and a player moves
-		// its clock at each. Up to 2.6 ms were seen.
-		tolerance = 3
-	}
+	const tolerance = 1.01
 	offset = got[1].PTS - want[1].PTS
 	worst, bad := 0.0, 0
 	for i := range want {
