@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
+
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/playout"
 )
@@ -188,6 +190,59 @@ func TestOneTrackOfTwo(t *testing.T) {
 	}
 	if p.sound > 0 {
 		t.Errorf("%d packets of sound came, which was not set up", p.sound)
+	}
+}
+
+// Dates follow the publisher's clock by little steps; the reports of one epoch
+// keep one mapping, or players would move their timestamps.
+func TestReportsKeepTheirMapping(t *testing.T) {
+	_, sink, address := serve(t)
+	catalog := func(epoch uint64, wall int64) {
+		sink.WriteEvent(packager.Event{Kind: packager.EventCatalog, Catalog: packager.Catalog{Epoch: epoch, Wall: wall}})
+	}
+	mapping := func() time.Duration {
+		p := dial(t, address)
+		p.playTCP()
+		return p.reported()
+	}
+	catalog(1, 1_700_000_000_000)
+	sink.WriteEvent(picture(0, 1000))
+	first := mapping()
+	catalog(1, 1_699_999_999_900)
+	sink.WriteEvent(picture(1, 1000))
+	if d := mapping() - first; d.Abs() > time.Millisecond {
+		t.Errorf("the reports moved by %v within an epoch, want 0", d)
+	}
+	catalog(2, 1_700_000_005_000)
+	sink.WriteEvent(picture(2, 1000))
+	if d := mapping() - first; (d - 5*time.Second).Abs() > time.Millisecond {
+		t.Errorf("the reports moved by %v with a new epoch, want 5 s", d)
+	}
+}
+
+// reported reads up to the first sender report of the video, and returns its
+// wall clock less its RTP time.
+func (p *player) reported() time.Duration {
+	p.t.Helper()
+	for {
+		_ = p.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(p.r, head); err != nil {
+			p.t.Fatal(err)
+		}
+		packet := make([]byte, int(head[2])<<8|int(head[3]))
+		if _, err := io.ReadFull(p.r, packet); err != nil {
+			p.t.Fatal(err)
+		}
+		if head[1] != 1 {
+			continue
+		}
+		var sr rtcp.SenderReport
+		if err := sr.Unmarshal(packet); err != nil {
+			p.t.Fatal(err)
+		}
+		wall := time.Duration(sr.NTPTime>>32)*time.Second + time.Duration((sr.NTPTime&0xffffffff)*1e9>>32)
+		return wall - time.Duration(sr.RTPTime)*time.Second/90000
 	}
 }
 

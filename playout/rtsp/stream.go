@@ -47,6 +47,7 @@ type stream struct {
 
 	wall       int64 // Unix ms at media time 0
 	hasWall    bool
+	epoch      uint64 // of the mapping
 	lastPTS    time.Duration
 	lastReport time.Time
 	ended      bool
@@ -65,7 +66,12 @@ func (st *stream) WriteEvent(ev packager.Event) {
 	defer st.mu.Unlock()
 	switch ev.Kind {
 	case packager.EventCatalog:
-		st.wall, st.hasWall = ev.Catalog.Wall, true
+		// The publisher's mapping follows the clock by little steps, for the
+		// dates of playlists. Players move their timestamps with the reports,
+		// so here the first mapping of an epoch holds.
+		if c := ev.Catalog; !st.hasWall || c.Epoch != st.epoch {
+			st.wall, st.epoch, st.hasWall = c.Wall, c.Epoch, true
+		}
 	case packager.EventTracks:
 		st.setTracks(ev.Tracks)
 	case packager.EventSample:
