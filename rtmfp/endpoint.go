@@ -68,6 +68,7 @@ type Endpoint struct {
 	nextWork uint64
 	pending  map[uint64]pendingWork
 	perAddr  map[netip.AddrPort]int // responder keyings in progress
+	bySource map[netip.Prefix]int   // sessions that each source has opened
 	waiting  int                    // sum of perAddr
 	keyings  bucket                 // bounds them in time
 	growth   growthLimit            // bounds answers larger than their questions
@@ -119,7 +120,7 @@ func NewEndpoint(config Config) (*Endpoint, error) {
 		self: config.Profile.Self(), startup: config.Profile.Startup(), jar: jar,
 		sessions: make(map[wire.SessionID]*Session), tags: make(map[string]*Session),
 		identity: make(map[string]*Session), byAddr: make(map[netip.AddrPort]*Session),
-		pending: make(map[uint64]pendingWork), perAddr: make(map[netip.AddrPort]int),
+		pending: make(map[uint64]pendingWork), perAddr: make(map[netip.AddrPort]int), bySource: make(map[netip.Prefix]int),
 		scratch: make([]byte, 0, 1<<16), criticalAt: longAgo, criticalAt2: longAgo, criticalSent: longAgo,
 	}, nil
 }

@@ -3,6 +3,8 @@ package rtmfp
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 
 	"github.com/ringcast/ringcast/reliability"
 	"github.com/ringcast/ringcast/rtmfp/wire"
@@ -21,10 +23,17 @@ func (e *Endpoint) Footprint() int {
 
 // CheckInvariants compares what an endpoint keeps count of with what there is.
 func (e *Endpoint) CheckInvariants() error {
+	sources := make(map[netip.Prefix]int)
 	for _, s := range e.sessions {
 		if err := s.checkInvariants(); err != nil {
 			return fmt.Errorf("session %x in %v: %w", s.rxID, s.state, err)
 		}
+		if s.source.IsValid() {
+			sources[s.source]++
+		}
+	}
+	if !maps.Equal(sources, e.bySource) {
+		return fmt.Errorf("sources have %v sessions, %v are counted", sources, e.bySource)
 	}
 	return nil
 }

@@ -59,6 +59,10 @@ type Params struct {
 	DatagramMax int
 	// Sessions is the most sessions, open or opening, 1 or more.
 	Sessions int
+	// SessionsPerAddress is the most sessions that one source, as SourceOf
+	// tells them apart, may have that it has opened itself, 1 or more. Loopback
+	// addresses are not held to it.
+	SessionsPerAddress int
 	// ReceiveBuffer is the room for messages that are not complete or not in
 	// order yet, for each flow, in bytes; 16 KiB or more. Smaller limits the
 	// speed over long paths.
@@ -83,9 +87,12 @@ type Params struct {
 // DefaultParams returns the settings for a node.
 func DefaultParams() Params {
 	return Params{
-		DatagramSize:  1200,
-		DatagramMax:   1452, // with IPv6 and UDP headers an Ethernet frame's 1,500
-		Sessions:      100_000,
+		DatagramSize: 1200,
+		DatagramMax:  1452, // with IPv6 and UDP headers an Ethernet frame's 1,500
+		Sessions:     100_000,
+
+		SessionsPerAddress: 100_000,
+
 		ReceiveBuffer: 2 << 20,
 		SessionBuffer: 16 << 20,
 		SendQueue:     16 << 20,
@@ -103,6 +110,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("rtmfp: DatagramMax is %d bytes, want 65507 or less", p.DatagramMax)
 	case p.Sessions < 1:
 		return fmt.Errorf("rtmfp: Sessions is %d, want 1 or more", p.Sessions)
+	case p.SessionsPerAddress < 1:
+		return fmt.Errorf("rtmfp: SessionsPerAddress is %d, want 1 or more", p.SessionsPerAddress)
 	case p.ReceiveBuffer < 16<<10:
 		return fmt.Errorf("rtmfp: ReceiveBuffer is %d bytes, want 16 KiB or more", p.ReceiveBuffer)
 	case p.SessionBuffer < p.ReceiveBuffer:

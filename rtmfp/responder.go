@@ -115,7 +115,7 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 		return
 	}
 	if e.waiting >= maxPending || e.perAddr[d.From] >= maxPerAddress || e.Sessions() >= e.params.Sessions ||
-		!e.keyings.take(now, keyingsInAll) {
+		e.isFull(d.From.Addr()) || !e.keyings.take(now, keyingsInAll) {
 		e.stats.Refused++
 		return
 	}
@@ -143,6 +143,10 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 			return
 		}
 		// Things may have changed in the meantime.
+		if e.isFull(from.From.Addr()) {
+			e.stats.Refused++
+			return
+		}
 		if e.sessions[id] == nil && !e.resendRIKeying(now, &c, &from) && e.mayRespond(far, from.From) {
 			e.respond(now, id, far, &c, &from, r.response)
 		}
@@ -230,6 +234,7 @@ func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, c *wire
 	s.far, s.addr, s.local = far, d.From, d.To
 	s.rxID, s.txID = id, c.SessionID
 	e.sessions[s.rxID] = s
+	e.enterSource(s)
 	chunk := wire.AppendRIKeying(nil, wire.RIKeying{SessionID: s.rxID, Component: r.Component, Signature: r.Signature}, nil)
 	s.answered = &answered{c.SessionID, c.Certificate, c.Component, chunk}
 	s.sendRIKeying(now, d)

@@ -58,8 +58,9 @@ type Session struct {
 	rxID      wire.SessionID
 	txID      wire.SessionID
 	keys      Keys
-	opening   *opening  // before Open
-	answered  *answered // as a responder
+	opening   *opening     // before Open
+	answered  *answered    // as a responder
+	source    netip.Prefix // what has opened it, as a responder
 	// tentative is until when the far end must have shown that it has the
 	// keys; Never when it has, or need not.
 	tentative Instant

@@ -53,6 +53,7 @@ func (s *Session) finish(now Instant, err error) {
 	s.setState(now, StateClosed)
 	delete(e.sessions, s.rxID)
 	e.forgetTentative(s)
+	e.leaveSource(s)
 	if e.identity[string(s.far.EPD)] == s {
 		delete(e.identity, string(s.far.EPD))
 		if s.older != nil && s.older.state == StateOpen {

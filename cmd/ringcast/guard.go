@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/config"
+	"github.com/ringcast/ringcast/rtmfp"
 )
 
 // guard is a TCP listener that closes connections beyond its limits at once:
@@ -81,23 +82,14 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
-// clientOf returns what counts as one client: an IPv4 address, or the /64 of an
-// IPv6 one. This machine's own connections are no client's.
+// clientOf returns what counts as one client. This machine's own connections
+// are no client's.
 func clientOf(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if ip.IsLoopback() {
-		return netip.Prefix{}
-	}
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, _ := ip.Prefix(bits)
-	return p
+	return rtmfp.SourceOf(tcp.AddrPort().Addr())
 }
 
 // enter counts a connection, if it is within the limits.

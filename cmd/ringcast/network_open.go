@@ -32,7 +32,8 @@ func openNetwork(ctx context.Context, loaded *config.Loaded, options networkOpti
 	}
 	settings := peernode.DefaultConfig()
 	settings.Profile, settings.Introducer, settings.Logger = p, options.introduce, log
-	settings.Params.Sessions, settings.UploadLimit = c.RTMFP.Sessions, uploadLimit(c.Multicast.UploadLimit)
+	settings.Params.Sessions, settings.Params.SessionsPerAddress = c.RTMFP.Sessions, c.RTMFP.SessionsPerAddress
+	settings.UploadLimit = uploadLimit(c.Multicast.UploadLimit)
 	if c.PublicAddress != "" {
 		if settings.Public, err = resolveAll(ctx, c.PublicAddress); err != nil {
 			return nil, configError(loaded, "publicAddress", c.PublicAddress, err)

@@ -177,7 +177,7 @@ func (i *Introducer) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 		return false
 	}
 	s := f.Session()
-	from := sourcePrefix(s.FarAddr().Addr())
+	from := rtmfp.SourceOf(s.FarAddr().Addr())
 	if len(i.bySession[s]) >= i.params.PerSession || i.byAddress[from] >= i.params.PerAddress || i.stats.Members >= i.params.Members {
 		i.stats.Refused++
 		f.Reject(now, 0)
@@ -196,16 +196,6 @@ func (i *Introducer) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 	i.byAddress[from]++
 	i.stats.Members++
 	return true
-}
-
-// sourcePrefix is what counts as one source of members.
-func sourcePrefix(a netip.Addr) netip.Prefix {
-	bits := 32
-	if a = a.Unmap(); a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 func (i *Introducer) handleMessage(now rtmfp.Instant, m *member, data []byte) {
