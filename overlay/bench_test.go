@@ -29,7 +29,7 @@ func BenchmarkRecompute(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.recompute(s.now)
-		r.scratch.actions = r.scratch.actions[:0]
+		r.scratch.actions.items = r.scratch.actions.items[:0]
 	}
 }
 
@@ -43,8 +43,8 @@ func BenchmarkReport(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.reportTo(s.now, l, formFull, true)
-		a := r.scratch.actions[len(r.scratch.actions)-1]
-		r.scratch.actions = r.scratch.actions[:0]
+		a := r.scratch.actions.items[len(r.scratch.actions.items)-1]
+		r.scratch.actions.items = r.scratch.actions.items[:0]
 		l.reports.left = 10
 		r.handleReport(s.now, l, a.Data)
 	}

@@ -41,10 +41,8 @@ type RingConfig struct {
 // Scratch is working memory of a Ring between a mutation and the end of its
 // draining; nothing in it lasts.
 type Scratch struct {
-	actions    []Action
-	actionHead int
-	events     []Event
-	eventHead  int
+	actions outbox[Action]
+	events  outbox[Event]
 
 	links   []LinkInfo
 	entries []owire.Entry
@@ -351,7 +349,7 @@ func (r *Ring) TakesNearest() bool { return r.ready && r.nearest }
 func (r *Ring) Coverage() (from, to Address) { return r.coverageFrom, r.coverageTo }
 
 // act queues an action.
-func (r *Ring) act(a Action) { r.scratch.actions = append(r.scratch.actions, a) }
+func (r *Ring) act(a Action) { r.scratch.actions.push(a) }
 
 // send queues a message. data is not written to afterwards.
 func (r *Ring) send(to PeerID, f Flow, data []byte) {
@@ -359,37 +357,18 @@ func (r *Ring) send(to PeerID, f Flow, data []byte) {
 }
 
 // PollAction returns the next thing to be done, in order.
-func (r *Ring) PollAction() (Action, bool) {
-	s := r.scratch
-	if s.actionHead == len(s.actions) {
-		s.actions, s.actionHead = reuse(s.actions), 0
-		return Action{}, false
-	}
-	a := s.actions[s.actionHead]
-	s.actions[s.actionHead] = Action{}
-	s.actionHead++
-	return a, true
-}
+func (r *Ring) PollAction() (Action, bool) { return r.scratch.actions.poll() }
 
 func (r *Ring) tell(k EventKind, l *link) {
 	e := Event{Kind: k}
 	if l != nil {
 		e.Link = r.info(l)
 	}
-	r.scratch.events = append(r.scratch.events, e)
+	r.scratch.events.push(e)
 }
 
 // PollEvent returns the next thing that happened.
-func (r *Ring) PollEvent() (Event, bool) {
-	s := r.scratch
-	if s.eventHead == len(s.events) {
-		s.events, s.eventHead = reuse(s.events), 0
-		return Event{}, false
-	}
-	e := s.events[s.eventHead]
-	s.eventHead++
-	return e, true
-}
+func (r *Ring) PollEvent() (Event, bool) { return r.scratch.events.poll() }
 
 // reuse empties a queue and lets go of one that once was long.
 func reuse[T any](queue []T) []T {

@@ -173,10 +173,8 @@ type Router struct {
 	c    RouterConfig
 	addr Address
 
-	sends     []Send
-	sendHead  int
-	events    []RouterEvent
-	eventHead int
+	sends  outbox[Send]
+	events outbox[RouterEvent]
 
 	flying   []flight
 	asked    []question
@@ -229,32 +227,14 @@ func NewRouter(c RouterConfig) *Router { return &Router{c: c, addr: c.Self.Addre
 func (r *Router) Stats() RouterStats { return r.stats }
 
 // PollSend returns the next message to a neighbor.
-func (r *Router) PollSend() (Send, bool) {
-	if r.sendHead == len(r.sends) {
-		r.sends, r.sendHead = reuse(r.sends), 0
-		return Send{}, false
-	}
-	s := r.sends[r.sendHead]
-	r.sends[r.sendHead] = Send{}
-	r.sendHead++
-	return s, true
-}
+func (r *Router) PollSend() (Send, bool) { return r.sends.poll() }
 
 // PollEvent returns the next thing that came.
-func (r *Router) PollEvent() (RouterEvent, bool) {
-	if r.eventHead == len(r.events) {
-		r.events, r.eventHead = reuse(r.events), 0
-		return RouterEvent{}, false
-	}
-	e := r.events[r.eventHead]
-	r.events[r.eventHead] = RouterEvent{}
-	r.eventHead++
-	return e, true
-}
+func (r *Router) PollEvent() (RouterEvent, bool) { return r.events.poll() }
 
 func (r *Router) send(to PeerID, data []byte) {
 	r.stats.SentBytes += uint64(len(data))
-	r.sends = append(r.sends, Send{Peer: to, Flow: FlowRoute, Data: data})
+	r.sends.push(Send{Peer: to, Flow: FlowRoute, Data: data})
 }
 
 // may reports whether a bare message may be sent.
@@ -285,7 +265,7 @@ func (r *Router) SendToNearest(addr Address, message []byte) RouteResult {
 	case !found:
 		return RouteNone
 	case best == r.c.Self:
-		r.events = append(r.events, RouterEvent{Kind: RouterMessage, Data: slices.Clone(message), From: r.addr, FromLocal: true})
+		r.events.push(RouterEvent{Kind: RouterMessage, Data: slices.Clone(message), From: r.addr, FromLocal: true})
 	default:
 		r.stats.Sent++
 		r.send(best, slices.Clone(message))
@@ -355,5 +335,5 @@ func (r *Router) HandleMessage(now reliability.Time, from PeerID, f Flow, b []by
 		return
 	}
 	r.stats.Received++
-	r.events = append(r.events, RouterEvent{Kind: RouterMessage, Data: slices.Clone(b), From: from.Address()})
+	r.events.push(RouterEvent{Kind: RouterMessage, Data: slices.Clone(b), From: from.Address()})
 }

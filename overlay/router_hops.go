@@ -198,7 +198,7 @@ func (r *Router) arrive(now reliability.Time, m owire.Routed) bool {
 	if m.Kind == owire.RoutedQuestion {
 		e.Kind = RouterQuestion
 	}
-	r.events = append(r.events, e)
+	r.events.push(e)
 	return true
 }
 
@@ -227,7 +227,7 @@ func (r *Router) answer(m owire.Routed) bool {
 	}
 	r.asked = slices.Delete(r.asked, i, i+1)
 	r.stats.Answered++
-	r.events = append(r.events, RouterEvent{
+	r.events.push(RouterEvent{
 		Kind: RouterAnswer, Data: slices.Clone(m.Payload), Origin: m.Origin, From: PeerID(m.Origin).Address(), Target: m.Target,
 		Number: m.Number, Hops: int(m.Hops), FromLocal: m.Origin == r.c.Self,
 	})
@@ -311,7 +311,7 @@ func (r *Router) HandleTimeout(now reliability.Time) {
 		}
 		if q.message.Attempt++; int(q.message.Attempt) == askTries {
 			r.stats.Failed++
-			r.events = append(r.events, RouterEvent{Kind: RouterFailed, Target: q.message.Target, Number: q.message.Number})
+			r.events.push(RouterEvent{Kind: RouterFailed, Target: q.message.Target, Number: q.message.Number})
 			r.asked = slices.Delete(r.asked, i, i+1)
 			continue
 		}

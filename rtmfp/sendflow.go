@@ -44,7 +44,7 @@ type SendFlow struct {
 	config   FlowConfig
 	options  []byte // until the first acknowledgement
 	queue    fragmentQueue
-	waiting  messageQueue
+	waiting  queue[message]
 	queued   int                 // bytes in both queues
 	unacked  int                 // fragments in the queue that are not acknowledged
 	full     bool                // a Write was refused

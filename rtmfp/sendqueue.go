@@ -12,25 +12,29 @@ type message struct {
 	begun   bool
 }
 
-// messageQueue is a queue of messages.
-type messageQueue struct {
-	items []message
+// queue is a first-in-first-out queue in one slice.
+type queue[T any] struct {
+	items []T
 	head  int
 }
 
-func (q *messageQueue) len() int { return len(q.items) - q.head }
+func (q *queue[T]) len() int { return len(q.items) - q.head }
 
-func (q *messageQueue) push(m message) {
+// front returns the item at the head of a queue that is not empty.
+func (q *queue[T]) front() *T { return &q.items[q.head] }
+
+func (q *queue[T]) push(item T) {
 	if q.head > 64 && q.head > len(q.items)/2 {
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
 		q.items, q.head = q.items[:n], 0
 	}
-	q.items = append(q.items, m)
+	q.items = append(q.items, item)
 }
 
-func (q *messageQueue) pop() {
-	q.items[q.head] = message{}
+func (q *queue[T]) pop() {
+	var none T
+	q.items[q.head] = none
 	q.head++
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
@@ -54,12 +58,9 @@ type fragment struct {
 
 // fragmentQueue is a queue of fragments with consecutive numbers.
 type fragmentQueue struct {
-	items []fragment
-	head  int
-	first wire.SequenceNumber // of items[head]
+	queue[fragment]
+	first wire.SequenceNumber // of the one at the front
 }
-
-func (q *fragmentQueue) len() int { return len(q.items) - q.head }
 
 func (q *fragmentQueue) at(sn wire.SequenceNumber) *fragment {
 	if sn < q.first || uint64(sn-q.first) >= uint64(q.len()) {
@@ -68,22 +69,9 @@ func (q *fragmentQueue) at(sn wire.SequenceNumber) *fragment {
 	return &q.items[q.head+int(sn-q.first)]
 }
 
-func (q *fragmentQueue) push(f fragment) {
-	if q.head > 64 && q.head > len(q.items)/2 {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
-	}
-	q.items = append(q.items, f)
-}
-
 func (q *fragmentQueue) pop() {
-	q.items[q.head] = fragment{}
-	q.head++
+	q.queue.pop()
 	q.first++
-	if q.head == len(q.items) {
-		q.items, q.head = q.items[:0], 0
-	}
 }
 
 func (q *fragmentQueue) clear() { *q = fragmentQueue{first: q.first} }
@@ -99,7 +87,7 @@ func (f *SendFlow) cut(now Instant) bool {
 	if f.waiting.len() == 0 {
 		return false
 	}
-	m := &f.waiting.items[f.waiting.head]
+	m := f.waiting.front()
 	switch size := f.fragmentSize(); {
 	case m.receipt != nil && m.receipt.expired(now):
 		f.drained(len(m.data))
@@ -141,7 +129,7 @@ func (f *SendFlow) cutWhole(r *Receipt) {
 // dropWaiting gives up all messages that are not cut yet.
 func (f *SendFlow) dropWaiting() {
 	for f.waiting.len() > 0 {
-		m := &f.waiting.items[f.waiting.head]
+		m := f.waiting.front()
 		f.drained(len(m.data))
 		f.given(m.receipt)
 		if m.receipt != nil {
@@ -171,7 +159,7 @@ func (f *SendFlow) fragmentSize() int {
 // trim drops what need not be sent any more from the head of the queue.
 func (f *SendFlow) trim(now Instant) {
 	for f.queue.len() > 0 {
-		head := &f.queue.items[f.queue.head]
+		head := f.queue.front()
 		f.check(now, head)
 		if !head.acked {
 			// The last one must stay: it tells the far end that there is
@@ -196,7 +184,7 @@ func (f *SendFlow) check(now Instant, fr *fragment) {
 // forward returns the forward sequence number: nothing up to it will be sent
 // again. The queue is trimmed and not empty.
 func (f *SendFlow) forward() wire.SequenceNumber {
-	head := &f.queue.items[f.queue.head]
+	head := f.queue.front()
 	if !head.abandoned || head.inFlight && !head.sentAbandoned {
 		return f.queue.first - 1
 	}
@@ -209,7 +197,7 @@ func (f *SendFlow) next(now Instant) wire.SequenceNumber {
 	if f.queue.len() == 0 && f.waiting.len() == 0 || !f.exception && f.window <= f.outstanding {
 		return 0
 	}
-	for f.unacked == 1 && f.queue.items[f.queue.head].idle() && f.cut(now) {
+	for f.unacked == 1 && f.queue.front().idle() && f.cut(now) {
 		f.trim(now) // what comes next says it all
 	}
 	if f.eligible(now, f.queue.first) {

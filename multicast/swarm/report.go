@@ -62,6 +62,21 @@ type Setting struct {
 	Changed bool
 }
 
+// reportJSON is how a report is written.
+type reportJSON struct {
+	Scenario  string   `json:"scenario"`
+	Seed      uint64   `json:"seed"`
+	Nodes     int      `json:"nodes"`
+	Simulated float64  `json:"simulated_s"`
+	Wall      float64  `json:"wall_s"`
+	Hash      string   `json:"trace_hash"`
+	Metrics   Metrics  `json:"metrics"`
+	Targets   []Target `json:"targets"`
+	Parts     []Part   `json:"parts,omitempty"`
+	Broken    []string `json:"broken_invariants,omitempty"`
+	Notes     []string `json:"notes,omitempty"`
+}
+
 // MarshalJSON writes the report as result.json has it.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	targets := make([]Target, len(r.Targets))
@@ -71,19 +86,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		}
 		targets[i] = t
 	}
-	return json.Marshal(struct {
-		Scenario  string   `json:"scenario"`
-		Seed      uint64   `json:"seed"`
-		Nodes     int      `json:"nodes"`
-		Simulated float64  `json:"simulated_s"`
-		Wall      float64  `json:"wall_s"`
-		Hash      string   `json:"trace_hash"`
-		Metrics   Metrics  `json:"metrics"`
-		Targets   []Target `json:"targets"`
-		Parts     []Part   `json:"parts,omitempty"`
-		Broken    []string `json:"broken_invariants,omitempty"`
-		Notes     []string `json:"notes,omitempty"`
-	}{
+	return json.Marshal(reportJSON{
 		r.Scenario, r.Seed, r.Nodes, r.Simulated.Seconds(), r.Wall.Seconds(), fmt.Sprintf("%016x", r.TraceHash),
 		r.Metrics, targets, r.Parts, r.Broken, r.Notes,
 	})
@@ -91,19 +94,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a report that MarshalJSON wrote.
 func (r *Report) UnmarshalJSON(b []byte) error {
-	var v struct {
-		Scenario  string   `json:"scenario"`
-		Seed      uint64   `json:"seed"`
-		Nodes     int      `json:"nodes"`
-		Simulated float64  `json:"simulated_s"`
-		Wall      float64  `json:"wall_s"`
-		Hash      string   `json:"trace_hash"`
-		Metrics   Metrics  `json:"metrics"`
-		Targets   []Target `json:"targets"`
-		Parts     []Part   `json:"parts"`
-		Broken    []string `json:"broken_invariants"`
-		Notes     []string `json:"notes"`
-	}
+	var v reportJSON
 	if err := json.Unmarshal(b, &v); err != nil {
 		return err
 	}
