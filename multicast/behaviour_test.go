@@ -21,7 +21,11 @@ func TestSmallGroups(t *testing.T) {
 		viewers        int
 		upload, egress float64
 	}{
-		{1, 1, 1.25}, {2, 2, 1.25}, {3, 2, 1.25}, {5, 2, 1.25}, {10, 2, 1.25},
+		{1, 1, 1.25},
+		{2, 2, 1.25},
+		{3, 2, 1.25},
+		{5, 2, 1.25},
+		{10, 2, 1.25},
 		{3, 0.05, 3.6}, // viewers that can pass nothing on: the source feeds all
 	} {
 		s := newSwarm(t, 3, tt.viewers, fixedUpload(tt.upload), CapMulticast)

@@ -101,7 +101,6 @@ type Node struct {
 	events    []NodeEvent
 	eventHead int
 	stats     NodeStats
-	pumped    bool
 }
 
 // NodeStats counts what a node's glue has done; the parts count for themselves.

@@ -8,7 +8,6 @@ import "github.com/ringcast/ringcast/fragmenter"
 type rates struct {
 	buckets [rateBuckets]rateBucket
 	at      int
-	since   millis // when the current bucket began
 	ids     float32
 	bytes   float32 // bytes a second, fragment heads included
 	valid   bool

@@ -32,13 +32,11 @@ type testNet struct {
 	byID   map[overlay.PeerID]*testNode
 	loss   float64
 	params Params
-	rate   float64 // of the stream, bytes/s, as measured at the source
 
 	published map[StreamKey]map[fragmenter.ID]*publishedMessage
 	born      map[StreamKey]map[fragmenter.ID]reliability.Time
 	messages  []*publishedMessage
 	failures  int
-	trace     func(format string, args ...any)
 	onMedia   func(from, to *testNode, id fragmenter.ID)
 }
 
@@ -87,8 +85,8 @@ type testNode struct {
 
 // ledger counts bytes on the line by kind.
 type ledger struct {
-	media, overhead, control, acks, again, charged int
-	fragments, duplicates, duplicateBytes          int
+	media, overhead, control, acks, again int
+	fragments, duplicates, duplicateBytes int
 }
 
 // testLink is what a node knows of its session with another.
@@ -97,7 +95,6 @@ type testLink struct {
 	heard     reliability.Time
 	order     map[overlay.Flow]reliability.Time // when the last message of a reliable flow arrives
 	unacked   int
-	ackAt     reliability.Time
 	inFlight  int
 	downBusy  reliability.Time
 	streamOut map[StreamKey]bool

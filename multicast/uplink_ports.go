@@ -140,7 +140,6 @@ func (v *volume) take(e *entry) {
 type rateEstimate struct {
 	on    bool
 	since reliability.Time
-	bytes int // sent since then
 	over  int // intervals in a row that were backlogged
 }
 

@@ -18,8 +18,6 @@ const (
 	surplusAge   = 20 * time.Second
 	surplusPace  = 2 * time.Second
 	surplusBatch = 4
-	// hintsTold is how many members a refusal names.
-	hintsTold = 8
 )
 
 // degree returns how many links to aim at.

@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
@@ -189,14 +188,4 @@ func TestHeardPrefixLimit(t *testing.T) {
 	if h.prefixFull(0, 8) || h.prefixFull(8, 8) {
 		t.Error("other prefixes are full")
 	}
-}
-
-// sortedEntries is for tests that compare whole lists.
-func (h *heard) sortedEntries() []PeerID {
-	var ids []PeerID
-	for _, place := range h.order {
-		ids = append(ids, h.at(int(place)).id)
-	}
-	slices.SortFunc(ids, func(a, b PeerID) int { return cmp.Compare(string(a[:]), string(b[:])) })
-	return ids
 }

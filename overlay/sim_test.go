@@ -23,7 +23,6 @@ import (
 // follows from one seed.
 
 type simOptions struct {
-	nodes       int
 	seed        uint64
 	loss        float64 // of each packet
 	unreachable float64 // share of pairs
@@ -73,7 +72,6 @@ type simSession struct {
 type simTunnel struct {
 	peer   PeerID
 	opener bool
-	open   bool
 	in     []byte
 }
 

@@ -260,16 +260,17 @@ func (n *network) diagnosis() string {
 			return fmt.Sprintf("the introducer %s does not answer: is it running, and does UDP get through?", i.Addr)
 		}
 	}
-	for _, p := range n.plays {
-		if len(p.group.Neighbors()) == 0 {
-			return "nobody else is in the group: has the publisher stopped?"
-		}
-		if n.knows(p) {
-			return fmt.Sprintf("%s is in the group but has not come through yet", p.path)
-		}
+	if len(n.plays) == 0 {
+		return ""
+	}
+	switch p := n.plays[0]; {
+	case len(p.group.Neighbors()) == 0:
+		return "nobody else is in the group: has the publisher stopped?"
+	case n.knows(p):
+		return fmt.Sprintf("%s is in the group but has not come through yet", p.path)
+	default:
 		return fmt.Sprintf("%s is not published in the group at present", p.path)
 	}
-	return ""
 }
 
 func (n *network) knows(p *played) bool {

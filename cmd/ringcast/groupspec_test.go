@@ -26,9 +26,11 @@ func TestGroupspecNew(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"test --routing=false --object-replication=false", "G:027f0201010103010c050e74657374011b00"},
 		{"test --groupspec-version 1 --routing=false --object-replication=false --posting=false --no-member-updates", "G:0101010c050e7465737400"},
-		{"stage/one --publish-password-file " + secret + " --publish-salt s1 --posting-password post --posting-salt s2 --ip-multicast 225.225.0.1:30303" +
-			" --bootstrap-peer 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-			"G:027f020100010101020103230573310f9e834d32c28b194e45aedb253439f40e5eb5c8e58788715ce4c1cabf3d678523077332"},
+		{
+			"stage/one --publish-password-file " + secret + " --publish-salt s1 --posting-password post --posting-salt s2 --ip-multicast 225.225.0.1:30303" +
+				" --bootstrap-peer 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+			"G:027f020100010101020103230573310f9e834d32c28b194e45aedb253439f40e5eb5c8e58788715ce4c1cabf3d678523077332",
+		},
 		{"tv --no-peers --multicast=false --posting=false --routing=false --object-replication=false", "G:027f02010d030e747600"},
 		{"tv --no-server-channel", "G:027f020100010101020103030e7476011b00"},
 	} {

@@ -49,13 +49,21 @@ func TestExitStatuses(t *testing.T) {
 		status int
 		want   []string
 	}{
-		{"taken UDP port", []string{"introducer", "--rtmfp-listen", udp.LocalAddr().String(), "--http-listen", ""}, nil, exitAddress,
-			[]string{"rtmfp.listen", udp.LocalAddr().String(), "held by", "--rtmfp-listen"}},
+		{
+			"taken UDP port",
+			[]string{"introducer", "--rtmfp-listen", udp.LocalAddr().String(), "--http-listen", ""},
+			nil, exitAddress,
+			[]string{"rtmfp.listen", udp.LocalAddr().String(), "held by", "--rtmfp-listen"},
+		},
 		{"no publish password", append([]string{"publish", "--group-spec", spec}, off...), nil, exitAuth, []string{"group.publishPassword"}},
-		{"wrong publish password", append([]string{"publish", "--group-spec", spec, "--group-publish-password", "guess"}, off...), nil, exitAuth,
-			[]string{"group.publishPassword", "not the password", "--group-publish-password"}},
-		{"password of a group without", append([]string{"publish", "--group-spec", "G:027f0201010103010c050e74657374011b00", "--group-publish-password", "x"}, off...), nil, exitUsage,
-			[]string{"group.publishPassword", "no such password"}},
+		{
+			"wrong publish password", append([]string{"publish", "--group-spec", spec, "--group-publish-password", "guess"}, off...), nil, exitAuth,
+			[]string{"group.publishPassword", "not the password", "--group-publish-password"},
+		},
+		{
+			"password of a group without", append([]string{"publish", "--group-spec", "G:027f0201010103010c050e74657374011b00", "--group-publish-password", "x"}, off...), nil, exitUsage,
+			[]string{"group.publishPassword", "no such password"},
+		},
 		{"no stream in time", append([]string{"play", "--timeout", "300ms", link}, off[2:]...), nil, exitNoStream, []string{"no stream within 300ms", "does not answer"}},
 		{"no link", []string{"play"}, nil, exitUsage, []string{"ringcast publish"}},
 		{"bad link", []string{"play", "http://example"}, nil, exitUsage, []string{"play", "share link"}},

@@ -15,12 +15,9 @@ func TestNodesServeTheSameBytes(t *testing.T) {
 		"--rtmp-listen", "", "--rtmfp-listen", "127.0.0.1:0", "--rtsp-listen", "", "--http-listen", "127.0.0.1:0")
 	time.Sleep(3 * time.Second) // the other one joins in mid-stream
 	second := startNodeArgs(t, "play", first.Link, "--json", "--rtmfp-listen", "127.0.0.1:0", "--rtsp-listen", "", "--http-listen", "127.0.0.1:0")
-	names := func(n *node) (found []string) {
+	names := func(n *node) []string {
 		_, list := get(t, n.HTTP+"/live/clip/stream.m3u8")
-		for _, m := range regexp.MustCompile(`(?m)^\S+\.m4s$`).FindAllString(string(list), -1) {
-			found = append(found, m)
-		}
-		return found
+		return regexp.MustCompile(`(?m)^\S+\.m4s$`).FindAllString(string(list), -1)
 	}
 	var shared []string
 	eventually(t, 60*time.Second, "four segments that both have", func() bool {

@@ -1,8 +1,9 @@
 package swarm
 
 import (
-	owire "github.com/ringcast/ringcast/overlay/wire"
 	"time"
+
+	owire "github.com/ringcast/ringcast/overlay/wire"
 
 	"github.com/ringcast/ringcast/overlay"
 	"github.com/ringcast/ringcast/reliability"

@@ -33,22 +33,6 @@ func (t *truth) remove(n *Node) {
 	}
 }
 
-// around returns the members at distance -sideNeighbors..-1 and 1..sideNeighbors
-// of place i on the ring, without repetition in small groups.
-func (t *truth) around(i int, dst []*Node) []*Node {
-	count := len(t.members)
-	for d := 1; d <= sideNeighbors && d < count; d++ {
-		up, down := t.members[(i+d)%count], t.members[(i-d+count)%count]
-		if !slices.Contains(dst, up) {
-			dst = append(dst, up)
-		}
-		if !slices.Contains(dst, down) {
-			dst = append(dst, down)
-		}
-	}
-	return dst
-}
-
 // RingState is how right the ring is at a moment.
 type RingState struct {
 	// Members is how many members are ready.

@@ -125,10 +125,8 @@ type view struct {
 	// Counts of messages that were handed over in time, all and by class.
 	delivered [reliability.ClassCount]uint32
 	due       [reliability.ClassCount]uint32
-	counted   int // messages below this one have been judged
-	stalls    int
+	counted   int      // messages below this one have been judged
 	parents   [8]int32 // who sent the last fragment of each slice
-	hops      [8]int8
 	closed    bool
 }
 

@@ -32,11 +32,15 @@ func TestLinks(t *testing.T) {
 		also string // means the same
 		want Link
 	}{
-		{"rtmfp://192.0.2.1:1935/live/cam?fp=" + fingerprint + "#" + spec, "  RTMFP://192.0.2.1/live/cam?x=1&fp=" + fingerprint + "#" + spec + "\n",
-			Link{[]string{"192.0.2.1:1935"}, counting(), true, "cam", s}},
-		{"rtmfp://a.example:1935,[2001:db8::1]:1936,c.example:80/live/my%20cam/1#" + spec,
+		{
+			"rtmfp://192.0.2.1:1935/live/cam?fp=" + fingerprint + "#" + spec, "  RTMFP://192.0.2.1/live/cam?x=1&fp=" + fingerprint + "#" + spec + "\n",
+			Link{[]string{"192.0.2.1:1935"}, counting(), true, "cam", s},
+		},
+		{
+			"rtmfp://a.example:1935,[2001:db8::1]:1936,c.example:80/live/my%20cam/1#" + spec,
 			"rtmfp://a.example,[2001:db8::1]:1936,c.example:80/live/my%20cam%2f1#G%3A" + strings.TrimPrefix(spec, "G:"),
-			Link{[]string{"a.example:1935", "[2001:db8::1]:1936", "c.example:80"}, [32]byte{}, false, "my cam/1", s}},
+			Link{[]string{"a.example:1935", "[2001:db8::1]:1936", "c.example:80"}, [32]byte{}, false, "my cam/1", s},
+		},
 		{"rtmfp:///live/cam#" + spec, "rtmfp:/live/cam#" + spec, Link{nil, [32]byte{}, false, "cam", s}},
 		{"rtmfp://[::1]:1935/live/%E6%98%9F#" + spec, "rtmfp://[::1]/live/星?#" + spec, Link{[]string{"[::1]:1935"}, [32]byte{}, false, "星", s}},
 	} {

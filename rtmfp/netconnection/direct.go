@@ -73,7 +73,6 @@ type subscriber struct {
 	id     uint32
 	offer  *Offer
 	stream *netStream
-	sync   barriers
 }
 
 // Subscription is a stream that this peer plays from another.
