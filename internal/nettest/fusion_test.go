@@ -60,22 +60,25 @@ func TestTwoLANs(t *testing.T) {
 		}
 		return true
 	})
-	time.Sleep(8 * time.Second) // until native multicast has proved itself everywhere
+	native := func() (count int) {
+		for _, v := range all {
+			if v.stream(t).Multicast.Owners == 0 {
+				count++
+			}
+		}
+		return count
+	}
+	// All but the one that passes it on.
+	took := wait(t, "native multicast has proved itself", 30*time.Second, func() bool { return native() >= len(all)-2 })
+	t.Logf("native multicast feeds all but the one that passes it on after %v", took.Round(100*time.Millisecond))
 
 	copies := measureWAN(t, there, publisher, 8*time.Second)
 	t.Logf("the WAN link carries %.2f copies of the stream", copies)
 	if copies > 1.9 {
 		t.Errorf("the WAN link carries %.2f copies of the stream, want about one", copies)
 	}
-	native := 0
-	for _, v := range all {
-		if m := v.stream(t).Multicast; m.Owners == 0 {
-			native++
-		}
-	}
-	t.Logf("%d of %d viewers get the stream by native multicast alone", native, len(all))
-	if native < len(all)-2 {
-		t.Errorf("%d of %d viewers get the stream natively, want all but the one that passes it on", native, len(all))
+	if count := native(); count < len(all)-2 {
+		t.Errorf("%d of %d viewers get the stream natively, want all but the one that passes it on", count, len(all))
 	}
 
 	// Loss on the far LAN is made good there.

@@ -26,12 +26,14 @@ type tcpReader struct {
 	queue    net.Buffers
 	bytes    int
 	skipping bool // video is left out until the next key frame
+	running  bool
 	closed   bool
 	dropped  uint64
+	done     chan struct{} // closed when run has ended
 }
 
 func newTCPReader(c *conn, session *gortsplib.ServerSession, channels [8]byte, limit int) *tcpReader {
-	r := &tcpReader{conn: c, session: session, channels: channels, limit: limit, plain: true}
+	r := &tcpReader{conn: c, session: session, channels: channels, limit: limit, plain: true, done: make(chan struct{})}
 	for i, ch := range channels {
 		r.plain = r.plain && int(ch) == 2*i
 	}
@@ -78,6 +80,10 @@ func (r *tcpReader) queueUnit(u *unit) {
 
 // run writes until the reader is closed.
 func (r *tcpReader) run() {
+	defer close(r.done)
+	r.mu.Lock()
+	r.running = true
+	r.mu.Unlock()
 	for {
 		r.mu.Lock()
 		for len(r.queue) == 0 && !r.closed {
@@ -107,6 +113,17 @@ func (r *tcpReader) close(drain bool) {
 		r.queue = nil
 	}
 	r.wake.Broadcast()
+}
+
+// drained waits until what was queued before close is written, or cannot be: a
+// write that gets nowhere has a deadline.
+func (r *tcpReader) drained() {
+	r.mu.Lock()
+	running := r.running
+	r.mu.Unlock()
+	if running {
+		<-r.done
+	}
 }
 
 // unit is an access unit, ready to be sent. It is immutable.

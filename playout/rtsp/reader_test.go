@@ -173,6 +173,27 @@ func TestSlowReaderLosesWholeUnits(t *testing.T) {
 	t.Logf("the slow player got %d pictures of %d", len(seen), pictures)
 }
 
+// The end of a stream closes the sessions only when its last frames are
+// written, however many wait.
+func TestEndComesAfterTheLastFrame(t *testing.T) {
+	s, sink, address := serve(t)
+	p := dial(t, address)
+	if err := p.conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	p.playTCP()
+	waitFor(t, 5*time.Second, "it plays", func() bool { return s.Readers("live/cam") == 1 })
+	const pictures = 100 // 4 MB: more than the sockets take, less than the queue
+	for i := range pictures {
+		sink.WriteEvent(picture(i, 40_000))
+	}
+	sink.WriteEvent(packager.Event{Kind: packager.EventEnd})
+	time.Sleep(100 * time.Millisecond) // in which a session that does not wait is closed
+	if got := p.pictures(pictures); len(got) != pictures {
+		t.Errorf("%d pictures came before the end, want %d", len(got), pictures)
+	}
+}
+
 // A client that sets up one track of two gets that one alone.
 func TestOneTrackOfTwo(t *testing.T) {
 	s, sink, address := serve(t)

@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -150,20 +151,27 @@ func (st *stream) openStreams() error {
 	return nil
 }
 
-// closeStreams ends all sessions.
+// closeStreams ends all sessions, those over TCP when they have got what is
+// queued for them.
 func (st *stream) closeStreams() {
 	st.flushHeld()
-	for session, r := range st.tcp {
+	readers := slices.Collect(maps.Values(st.tcp))
+	for _, r := range readers {
 		r.close(true)
-		delete(st.tcp, session)
 	}
+	clear(st.tcp)
 	clear(st.udp)
 	clear(st.groups)
 	for _, s := range []*gortsplib.ServerStream{st.unicast, st.multicast} {
 		if s != nil {
 			// Closing a stream waits for its sessions, which may wait for
 			// this stream's lock.
-			st.server.background.Go(s.Close)
+			st.server.background.Go(func() {
+				for _, r := range readers {
+					r.drained()
+				}
+				s.Close()
+			})
 		}
 	}
 	st.unicast, st.multicast, st.cache, st.cacheSize, st.held = nil, nil, nil, 0, nil
