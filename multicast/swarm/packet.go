@@ -3,8 +3,6 @@ package swarm
 import (
 	"time"
 
-	owire "github.com/ringcast/ringcast/overlay/wire"
-
 	"github.com/ringcast/ringcast/overlay"
 	"github.com/ringcast/ringcast/reliability"
 )
@@ -358,16 +356,7 @@ func (s *Sim) heard(w *way, to *Node, x *session, data bool) {
 	}
 }
 
-var ZZ = map[uint64][]int32{}
-
 func (s *Sim) deliver(p *packet, from, to *Node) {
-	if p.flow == overlay.FlowRoute {
-		if m, err := owire.ParseRouted(p.data); err == nil {
-			ZZ[m.Number] = append(ZZ[m.Number], int32(s.now/1e6), int32(m.Kind), from.index, to.index)
-		} else {
-			println("unparsed", err.Error(), len(p.data))
-		}
-	}
 	channel := Channel{p.flow, s.key(p.key)}
 	switch p.kind {
 	case kindMedia:
