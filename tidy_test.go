@@ -339,7 +339,7 @@ func TestFileLength(t *testing.T) {
 	}
 }
 
-// Every package says what it is for.
+// Every package says what it is for, and where one looks first: in doc.go.
 func TestPackageComments(t *testing.T) {
 	documented, seen := map[string]bool{}, map[string]string{}
 	for _, f := range sources(t) {
@@ -347,9 +347,13 @@ func TestPackageComments(t *testing.T) {
 			continue
 		}
 		seen[f.pkg] = f.name
-		if f.file.Doc != nil && len(f.file.Doc.Text()) > 40 {
-			documented[f.pkg] = true
+		if f.file.Doc == nil {
+			continue
 		}
+		if filepath.Base(f.name) != "doc.go" {
+			t.Errorf("%s has the package comment: it belongs in doc.go", f.name)
+		}
+		documented[f.pkg] = len(f.file.Doc.Text()) > 40
 	}
 	for pkg, file := range seen {
 		if !documented[pkg] {

@@ -1,14 +1,3 @@
-// Package overlay keeps the members of a group together: every node is linked
-// with its neighbors on a ring of addresses, with a few members farther away
-// and with some at random, finds them by gossip, and replaces those that leave.
-// Over these links go posts, routed messages and objects, and the streams of
-// package multicast.
-//
-// Its types are protocol cores: they are told of sessions and messages and the
-// time, and answer with actions, events and the next deadline. They know
-// nothing of the transport but what a Transport answers. After each mutation
-// drain PollAction and PollEvent, then read PollTimeout. Not safe for
-// concurrent use.
 package overlay
 
 import (
