@@ -27,11 +27,13 @@ const (
 
 // pending is an open session with a peer that is not linked.
 type pending struct {
-	id       PeerID
-	session  session
-	circuit  uint64
-	state    pendingState
-	bad      uint8 // wrong proofs
+	id      PeerID
+	session session
+	circuit uint64
+	state   pendingState
+	bad     uint8 // wrong proofs
+	// saidNear is what it was told of this node's receive mode.
+	saidNear bool
 	caps     uint32
 	deadline reliability.Time
 	// connectAt is when to speak first although the peer opened the session.
@@ -227,13 +229,14 @@ func (r *Ring) sendConnect(p *pending) {
 	r.sendProof(p)
 	r.send(p.id, FlowMember, msgAccepted)
 	r.send(p.id, FlowMember, r.modeMessage())
+	p.saidNear = r.TakesNearest()
 }
 
 // modeMessage is the message of readiness that holds now. Nodes offer
 // themselves for addresses near theirs only when their ring neighbors are
 // linked, so that no address is ever without an owner.
 func (r *Ring) modeMessage() []byte {
-	if r.ready && r.nearest {
+	if r.TakesNearest() {
 		return msgReadyNearest
 	}
 	return msgReady
@@ -336,7 +339,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 		since: coarseOf(now), lastRecv: now, probeAt: now.Add(r.p.ProbeLink),
 		requests: budget{requestBurst, coarseOf(now)}, reports: budget{reportBurst, coarseOf(now)},
 	}
-	l.set(linkSaidNear, r.ready && r.nearest)
+	l.set(linkSaidNear, p.saidNear)
 	e.link = l
 	if e.fails > 0 {
 		r.hopeUntil = now.Add(hopeTime) // others may have come back as well
@@ -363,6 +366,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	if l.ours() && r.caps&CapOverlay != 0 {
 		r.tellList(l)
 	}
+	r.tellMode(now) // it may have changed since the proof went out
 	r.listsChanged(now, l)
 	r.recomputeSoon(now)
 	r.dropOverCap(now)

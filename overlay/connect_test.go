@@ -285,3 +285,34 @@ func FuzzRingHandleMessage(f *testing.F) {
 		b.drain()
 	})
 }
+
+// A peer that learned the receive mode from the proof is told when it changes
+// before the link stands, and a node that leaves answers for nothing more.
+func TestModeChangesWhileConnecting(t *testing.T) {
+	b := newBare(t, CapOverlay)
+	b.ring.SetNearest(b.now, true)
+	b.pass(readyPatience - time.Second/2)
+	id := testID(1)
+	b.session(id, 1)
+	_, messages := sent(b.message(id, FlowMember, b.connect(id, 1, CapOverlay)), id)
+	if !bytes.Equal(kinds(messages), []byte{0x01, 0x02, 0x0e}) {
+		t.Fatalf("before it is ready the node answers %x", kinds(messages))
+	}
+	b.pass(time.Second)
+	if !b.ring.TakesNearest() {
+		t.Fatal("the node is not ready in time")
+	}
+	flows, messages := sent(b.message(id, FlowMember, owire.AppendReady(nil, false)), id)
+	told := false
+	for i, m := range messages {
+		told = told || flows[i] == FlowMember && m[0] == owire.TypeReadyNearest
+	}
+	if !told {
+		t.Errorf("the neighbor is told %x on %v, and never of the mode NEAREST", kinds(messages), flows)
+	}
+	b.ring.Leave(b.now)
+	b.drain()
+	if b.ring.TakesNearest() {
+		t.Error("a node that has left is the nearest to everything")
+	}
+}

@@ -155,7 +155,7 @@ func (r *Ring) becomeReady(now reliability.Time) {
 
 // tellMode tells neighbors the receive mode if it is not the one they know.
 func (r *Ring) tellMode(_ reliability.Time) {
-	near := r.ready && r.nearest
+	near := r.TakesNearest()
 	for _, l := range r.links {
 		if l.is(linkSaidNear) != near {
 			l.set(linkSaidNear, near)

@@ -8,6 +8,9 @@ func (r *Ring) Leave(now reliability.Time) {
 	if r.leaving {
 		return
 	}
+	// From here on this node answers for nothing: links that end below would
+	// make it the nearest to everything.
+	r.leaving = true
 	for len(r.links) > 0 {
 		l := r.links[len(r.links)-1]
 		id := r.id(l)
@@ -22,6 +25,5 @@ func (r *Ring) Leave(now reliability.Time) {
 	for len(r.dials) > 0 {
 		r.endDial(&r.dials[0].id)
 	}
-	r.leaving = true
 	r.wake = reliability.Never
 }

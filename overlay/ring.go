@@ -338,9 +338,9 @@ func (r *Ring) Stats() RingStats { return r.stats }
 func (r *Ring) EstimatedMembers() float64 { return r.members }
 
 // TakesNearest reports whether this node takes messages for all addresses that
-// it is nearest to: its receive mode is NEAREST, and its ring neighbors have
-// been linked.
-func (r *Ring) TakesNearest() bool { return r.ready && r.nearest }
+// it is nearest to: its receive mode is NEAREST, its ring neighbors have been
+// linked, and it is not about to leave.
+func (r *Ring) TakesNearest() bool { return r.ready && r.nearest && !r.leaving }
 
 // Coverage returns the arc of addresses that this node answers for, upwards from
 // from to to, both inclusive: up to the midpoints to its neighbors, of which the

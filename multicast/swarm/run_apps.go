@@ -26,9 +26,19 @@ type question struct {
 	target overlay.Address
 	at     reliability.Time
 	owner  *Node // who was nearest when it was asked
-	hops   int
-	right  bool
-	done   bool
+	// arrived are the members that it has come to, and whether each was right.
+	// A copy that was long on its way may come to another one.
+	arrived []arrival
+	hops    int // to who answered first
+	right   bool
+	done    bool
+}
+
+// arrival is where a question has come to.
+type arrival struct {
+	at    *Node
+	right bool
+	hops  int
 }
 
 const (
@@ -86,17 +96,20 @@ func (s *Sim) routed(asked map[uint64]*question, n *Node, c *appsCore, e *overla
 	}
 	switch e.Kind {
 	case overlay.RouterQuestion:
-		if !q.done && q.hops == 0 {
-			q.hops = e.Hops
-		}
 		// Who was nearest when it was asked is right, and so is who is now.
-		q.right = n == q.owner || n == s.truth.nearest(q.target)
+		right := n == q.owner || n == s.truth.nearest(q.target)
+		q.arrived = append(q.arrived, arrival{n, right, e.Hops})
 		s.After(0, func() {
 			n.Do(func(now reliability.Time, _ Core) { c.router.Answer(now, e.Origin, e.Number, []byte("here")) })
 		})
 	case overlay.RouterAnswer:
 		q.done = true
 		s.ledger.media.all.Add(s.now.Sub(q.at))
+		for _, a := range q.arrived {
+			if a.at.ID == e.Origin {
+				q.right, q.hops = a.right, a.hops
+			}
+		}
 	}
 }
 
