@@ -53,8 +53,11 @@ type Service interface {
 type NodeConfig struct {
 	// Endpoint carries everything. Nobody else takes its events.
 	Endpoint *rtmfp.Endpoint
-	// Alias, if set, is another ID that the endpoint answers to.
+	// Alias, if set, is the ID by which those of other makes know the endpoint.
 	Alias overlay.PeerID
+	// Meets tells that the endpoint is a server too. As such it has no key that
+	// those of other makes could link with: they come again, for Alias.
+	Meets bool
 	// Services are asked first about each event, in this order.
 	Services []Service
 	// Uplink bounds what the node sends.

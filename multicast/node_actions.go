@@ -129,10 +129,26 @@ func (n *Node) dial(now reliability.Time, m *membership, a *overlay.Action) {
 	}
 	n.stats.Dials++
 	if s.State() == rtmfp.StateOpen {
-		n.peerOpened(now, s)
+		n.dialedOpen(now, m, s, a.Peer)
 		return
 	}
 	n.dials[s] = a.Peer
+}
+
+// dialedOpen takes an open session that was found for a dial.
+func (n *Node) dialedOpen(now reliability.Time, m *membership, s *rtmfp.Session, id overlay.PeerID) {
+	p := n.peers[overlay.PeerID(s.Far().Fingerprint)]
+	switch {
+	case p != nil && p.session == s: // we know the peer by another ID
+		m.member.HandleDialFailed(now, id, overlay.DialRefused)
+		if p.find(m) == nil {
+			m.member.HandleSession(now, p.info())
+		}
+	case n.isVisitor(s): // it has been told of us, and calls
+		m.member.HandleDialFailed(now, id, overlay.DialRefused)
+	default:
+		n.peerOpened(now, s)
+	}
 }
 
 // dialing returns the opening of a session with a peer, or nil.

@@ -55,11 +55,19 @@ func (n *Node) handleEvent(now reliability.Time, e rtmfp.Event) {
 func (n *Node) peerOpened(now reliability.Time, s *rtmfp.Session) {
 	id := overlay.PeerID(s.Far().Fingerprint)
 	delete(n.dials, s)
+	if n.isVisitor(s) {
+		return
+	}
 	if old := n.peers[id]; old != nil && old.session != s {
+		if old.session.State() == rtmfp.StateOpen && old.session.IsByOther() != s.IsByOther() {
+			// It takes our two names for two members. One link is enough.
+			s.Close(now)
+			return
+		}
 		// The far end has come back: what hung on the old session is gone.
 		n.forgetPeer(now, old)
 	}
-	p := &contact{id: id, session: s}
+	p := &contact{id: id, session: s, foreign: n.isForeign(s)}
 	n.peers[id] = p
 	if isCircuit(s.FarAddr().Addr()) {
 		s.SetDatagramSize(circuitDatagram)
@@ -73,6 +81,18 @@ func (n *Node) peerOpened(now reliability.Time, s *rtmfp.Session) {
 	for _, m := range n.groups {
 		m.member.HandleSession(now, p.info())
 	}
+}
+
+// isForeign reports whether the far end is not of our own kind, to whom we have
+// another name.
+func (n *Node) isForeign(s *rtmfp.Session) bool {
+	return n.config.Alias != overlay.PeerID{} && !s.IsOwn()
+}
+
+// isVisitor reports whether the far end of a session is of another make and has
+// come to us as a server. It understands no flows of groups there.
+func (n *Node) isVisitor(s *rtmfp.Session) bool {
+	return n.config.Meets && n.isForeign(s) && !s.IsInitiator() && !s.IsByOther()
 }
 
 func (n *Node) dialFailed(now reliability.Time, e rtmfp.Event) {

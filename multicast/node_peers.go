@@ -14,6 +14,7 @@ import (
 type contact struct {
 	id        overlay.PeerID
 	session   *rtmfp.Session
+	foreign   bool // it knows us by our alias
 	relations []*relation
 }
 
@@ -76,7 +77,7 @@ func (p *contact) info() overlay.SessionInfo {
 	near, far := p.session.Nonces()
 	return overlay.SessionInfo{
 		Peer: p.id, Initiator: p.session.IsInitiator(), Far: p.session.FarAddr(), NearNonce: near, FarNonce: far,
-		Relayed: isCircuit(p.session.FarAddr().Addr()),
+		Relayed: isCircuit(p.session.FarAddr().Addr()), Foreign: p.foreign,
 	}
 }
 

@@ -73,6 +73,7 @@ func (r *Ring) turnAway(now reliability.Time, p *pending, reason owire.RefuseRea
 	r.wakeBy(p.deadline)
 	pos := p.id.Address().Top()
 	if uint64(p.caps)&r.caps&CapOverlay != 0 {
+		r.scratch.foreign = p.session.foreign
 		hints := r.compose(now, pos, &p.id, formHints)
 		r.send(p.id, FlowOverlay, owire.AppendRefuse(nil, owire.Refuse{Reason: reason, Others: hints}))
 		return

@@ -35,6 +35,7 @@ type pending struct {
 	// saidNear is what it was told of this node's receive mode.
 	saidNear bool
 	caps     uint32
+	other    PeerID // as link.other
 	deadline reliability.Time
 	// connectAt is when to speak first although the peer opened the session.
 	connectAt reliability.Time
@@ -72,7 +73,7 @@ func (r *Ring) HandleSession(now reliability.Time, s SessionInfo) {
 	}
 	r.forgetPending(r.pendingOf(&s.Peer))
 	p := &pending{id: s.Peer, deadline: now.Add(idleLimit), connectAt: reliability.Never, session: session{
-		far: s.Far, initiator: s.Initiator, relayed: s.Relayed,
+		far: s.Far, initiator: s.Initiator, relayed: s.Relayed, foreign: s.Foreign,
 		proofOut: owire.Proof(r.key, s.FarNonce), proofIn: owire.Proof(r.key, s.NearNonce),
 	}}
 	if s.Relayed {
@@ -219,7 +220,7 @@ var (
 func (r *Ring) sendProof(p *pending) {
 	b := make([]byte, 0, 144)
 	r.send(p.id, FlowMember, owire.AppendConnect(b, owire.Connect{
-		Group: r.group, Proof: p.session.proofOut, Receiver: p.id, Caps: r.caps,
+		Group: r.group, Proof: p.session.proofOut, Receiver: p.id, Caps: r.caps, Other: r.otherName(&p.session),
 	}))
 }
 
@@ -287,6 +288,9 @@ func (r *Ring) handleConnect(now reliability.Time, p *pending, b []byte) {
 		r.endPending(now, p)
 		return
 	}
+	if r.meetAgain(now, p, c.Other) {
+		return
+	}
 	place := r.remember(now, &p.id, 0)
 	if place == noEntry {
 		r.turnAway(now, p, owire.RefuseFull)
@@ -294,6 +298,7 @@ func (r *Ring) handleConnect(now reliability.Time, p *pending, b []byte) {
 	}
 	e := r.heard.at(place)
 	e.set(entryVerified, true)
+	e.set(entryForeign, p.session.foreign)
 	e.set(entryGone, false)
 	e.lastHeard = coarseOf(now)
 	r.noteFar(e, &p.session)
@@ -335,7 +340,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 	r.forgetPending(p)
 	e := r.heard.at(place)
 	l := &link{
-		pos: e.pos, place: place, session: p.session, caps: p.caps, circuit: p.circuit,
+		pos: e.pos, place: place, session: p.session, other: p.other, caps: p.caps, circuit: p.circuit,
 		since: coarseOf(now), lastRecv: now, probeAt: now.Add(r.p.ProbeLink),
 		requests: budget{requestBurst, coarseOf(now)}, reports: budget{reportBurst, coarseOf(now)},
 	}
@@ -357,6 +362,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 		r.fillSlot(now, d.slot, l)
 	}
 	r.endDial(&p.id)
+	r.forgetOther(l)
 	r.links = slices.Insert(r.links, r.linkRank(l.pos), l)
 	r.measure(l, e)
 	l.set(linkNew, true)

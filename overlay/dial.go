@@ -384,7 +384,7 @@ func (r *Ring) AddNeighbor(now reliability.Time, id PeerID) {
 func (r *Ring) AddMemberHint(now reliability.Time, id PeerID) { r.hint(now, id) }
 
 func (r *Ring) hint(now reliability.Time, id PeerID) int {
-	if r.leaving || r.isSelf(id) {
+	if r.leaving || r.isSelf(id) || r.isOtherName(&id) {
 		return noEntry
 	}
 	place := r.remember(now, &id, 0)

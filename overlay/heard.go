@@ -41,6 +41,8 @@ const (
 	entryGone
 	// entryWanted: the application asked for a link with it.
 	entryWanted
+	// entryForeign: it is of another make, so all know it by this ID.
+	entryForeign
 )
 
 // entry is a member that was heard of.

@@ -13,6 +13,7 @@ type session struct {
 	far       netip.AddrPort
 	initiator bool
 	relayed   bool
+	foreign   bool // as SessionInfo.Foreign
 	// proofOut is what proves to the peer that this node knows the groupspec,
 	// proofIn what the peer's own proof must be. Both stay the same as long as
 	// the session.
@@ -47,8 +48,10 @@ const (
 // link is a neighbor: both ends have proved that they belong to the group.
 type link struct {
 	session session
-	pos     uint64
-	place   int // of its entry
+	// other is the ID by which members of other makes know it, if it has one.
+	other PeerID
+	pos   uint64
+	place int // of its entry
 	// circuit is the relayed circuit that its session runs through; 0 = none.
 	circuit uint64
 	// list is what it told of its own neighbors, sorted, and arc is how far the

@@ -53,6 +53,9 @@ func (r *Ring) parseReport(b []byte) *owire.Report {
 // reportable reports whether members are told of an entry: only of those that
 // this node has spoken with, so that made-up names die one hop from the liar.
 func (r *Ring) reportable(now reliability.Time, e *entry) bool {
+	if r.scratch.foreign && !e.isNameable() {
+		return false
+	}
 	if e.link != nil {
 		return e.link.usable()
 	}
@@ -139,7 +142,7 @@ func (r *Ring) entriesOf(now reliability.Time, places []uint16) []owire.Entry {
 		first := len(s.addrs)
 		eachAddress(e.addrs, func(a wire.Address) { s.addrs = append(s.addrs, a) })
 		s.entries = append(s.entries, owire.Entry{
-			Peer: e.id, Age: uint64((now.Sub(last) + time.Second - 1) / time.Second), Addrs: s.addrs[first:len(s.addrs):len(s.addrs)],
+			Peer: r.nameOf(e), Age: uint64((now.Sub(last) + time.Second - 1) / time.Second), Addrs: s.addrs[first:len(s.addrs):len(s.addrs)],
 		})
 	}
 	return s.entries
@@ -147,6 +150,7 @@ func (r *Ring) entriesOf(now reliability.Time, places []uint16) []owire.Entry {
 
 // sendReport sends a report to a peer.
 func (r *Ring) sendReport(now reliability.Time, to PeerID, pos uint64, s *session, form reportForm) {
+	r.scratch.foreign = s.foreign
 	entries := r.compose(now, pos, &to, form)
 	if len(entries) == 0 {
 		// A report without entries has not been seen, one that names nobody but
@@ -239,6 +243,9 @@ func (r *Ring) merge(now reliability.Time, from *PeerID, entries []owire.Entry) 
 		}
 		at := max(1, now.Add(-time.Duration(m.Age)*time.Second))
 		id := PeerID(m.Peer)
+		if r.isOtherName(&id) {
+			continue
+		}
 		if place := r.heard.find(&id); place != noEntry {
 			news = r.refresh(now, r.heard.at(place), at, m.Addrs) || news
 			continue

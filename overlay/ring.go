@@ -46,6 +46,7 @@ type Scratch struct {
 
 	links   []LinkInfo
 	entries []owire.Entry
+	foreign bool // the report being composed is for a member of another make
 	addrs   []wire.Address
 	own     []wire.Address
 	bytes   []byte

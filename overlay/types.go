@@ -97,6 +97,9 @@ type SessionInfo struct {
 	NearNonce, FarNonce []byte
 	// Relayed sessions run through another member.
 	Relayed bool
+	// Foreign sessions are by the cryptography of other makes: the peer knows
+	// this node by its alias, and so it knows all others of our own kind.
+	Foreign bool
 }
 
 // DialError says why a session could not be opened.

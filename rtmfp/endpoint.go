@@ -52,9 +52,12 @@ type Endpoint struct {
 	sessions map[wire.SessionID]*Session // by the ID that we receive with
 	tags     map[string]*Session         // openings by the tag of their IHello
 	identity map[string]*Session         // newest keyed or open session by canonical EPD
-	byAddr   map[netip.AddrPort]*Session // open sessions by far address
-	openings []*Session                  // in the order in which they began
-	timers   timerHeap
+	others   map[string]*Session         // newest open session by Identity.OtherEPD
+	// selfShown is the number of the profile's own certificate.
+	selfShown uint8
+	byAddr    map[netip.AddrPort]*Session // open sessions by far address
+	openings  []*Session                  // in the order in which they began
+	timers    timerHeap
 
 	// ready are sessions that may have something to send, in turn.
 	ready     []*Session
@@ -114,12 +117,14 @@ func NewEndpoint(config Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtmfp: read entropy: %w", err)
 	}
+	_, selfShown, _ := config.Profile.Answer(config.Profile.Self().EPD)
 	return &Endpoint{
-		growth: growth, blocks: blockPool{most: max(config.Params.DatagramSize, config.Params.DatagramMax)}, tentative: make(map[netip.AddrPort][]*Session),
+		selfShown: selfShown,
+		growth:    growth, blocks: blockPool{most: max(config.Params.DatagramSize, config.Params.DatagramMax)}, tentative: make(map[netip.AddrPort][]*Session),
 		params: config.Params, profile: config.Profile, entropy: config.Entropy, tracer: config.Tracer,
 		self: config.Profile.Self(), startup: config.Profile.Startup(), jar: jar,
 		sessions: make(map[wire.SessionID]*Session), tags: make(map[string]*Session),
-		identity: make(map[string]*Session), byAddr: make(map[netip.AddrPort]*Session),
+		identity: make(map[string]*Session), others: make(map[string]*Session), byAddr: make(map[netip.AddrPort]*Session),
 		pending: make(map[uint64]pendingWork), perAddr: make(map[netip.AddrPort]int), bySource: make(map[netip.Prefix]int),
 		scratch: make([]byte, 0, 1<<16), criticalAt: longAgo, criticalAt2: longAgo, criticalSent: longAgo,
 	}, nil
@@ -135,9 +140,12 @@ func (e *Endpoint) Stats() Stats { return e.stats }
 func (e *Endpoint) Sessions() int { return len(e.sessions) + len(e.tags) }
 
 // SessionByEPD returns the open session whose far end the discriminator
-// selects, or nil.
+// selects, be it as others know that end, or nil.
 func (e *Endpoint) SessionByEPD(epd []byte) *Session {
 	if s := e.identity[string(epd)]; s != nil && s.state == StateOpen {
+		return s
+	}
+	if s := e.others[string(epd)]; s != nil && s.state == StateOpen {
 		return s
 	}
 	return nil

@@ -281,7 +281,7 @@ func (e *Endpoint) handleRHello(now Instant, payload []byte, d *Datagram) {
 	}
 	o := s.opening
 	o.cookie, s.status.Answered = bytes.Clone(c.Cookie), true
-	s.far, s.addr, s.local = far, d.From, d.To
+	s.far, s.shown, s.addr, s.local = far, e.shownTo(far), d.From, d.To
 	s.rxID = e.newSessionID()
 	delete(e.tags, string(o.tag))
 	e.sessions[s.rxID] = s

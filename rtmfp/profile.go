@@ -15,6 +15,10 @@ type Identity struct {
 	EPD []byte
 	// Fingerprint is the endpoint's name: the peer ID.
 	Fingerprint [32]byte
+	// OtherEPD selects the same endpoint for those who do not know its kind
+	// and to whom it shows another certificate. It is nil without one, or if
+	// the certificate does not tell.
+	OtherEPD []byte
 }
 
 // Profile is a cryptography profile (RFC 7016 section 3.2): what certificates,

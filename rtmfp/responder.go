@@ -148,9 +148,20 @@ func (e *Endpoint) handleIIKeying(now Instant, payload []byte, d *Datagram) {
 			return
 		}
 		if e.sessions[id] == nil && !e.resendRIKeying(now, &c, &from) && e.mayRespond(far, from.From) {
-			e.respond(now, id, far, &c, &from, r.response)
+			e.respond(now, id, far, shown, &c, &from, r.response)
 		}
 	})
+}
+
+// shownTo returns the number of the certificate that this endpoint shows as an
+// initiator.
+func (e *Endpoint) shownTo(far Identity) uint8 {
+	near, err := e.profile.Identify(e.profile.CertificateFor(far))
+	if err != nil {
+		return 0
+	}
+	_, number, _ := e.profile.Answer(near.EPD)
+	return number
 }
 
 // isSelf reports whether a far end shows a certificate of ours.
@@ -229,9 +240,9 @@ func (e *Endpoint) lostOpening(far Identity, from netip.AddrPort, proven bool) (
 }
 
 // respond makes the session.
-func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, c *wire.IIKeying, d *Datagram, r Response) {
+func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, shown uint8, c *wire.IIKeying, d *Datagram, r Response) {
 	s := e.newSession(StateKeyingSent)
-	s.far, s.addr, s.local = far, d.From, d.To
+	s.far, s.shown, s.addr, s.local = far, shown, d.From, d.To
 	s.rxID, s.txID = id, c.SessionID
 	e.sessions[s.rxID] = s
 	e.enterSource(s)
@@ -247,10 +258,11 @@ func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, c *wire
 }
 
 // replace makes a session that the far end has initiated take the place of
-// what there was.
+// what there was: of the one with the same certificates at both ends. One who
+// has asked for another name of ours takes us for somebody else, and uses both.
 func (s *Session) replace(now Instant) {
 	e := s.e
-	if old := e.byAddr[s.addr]; old != nil {
+	if old := e.byAddr[s.addr]; old != nil && old.shown == s.shown {
 		old.finish(now, ErrReplaced)
 	}
 	s.takeOver(now)

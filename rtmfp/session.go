@@ -53,6 +53,7 @@ type Session struct {
 	state     SessionState
 	initiator bool
 	far       Identity
+	shown     uint8          // the number of the certificate that the far end knows us by
 	addr      netip.AddrPort // of the far end
 	local     netip.AddrPort // ours, as far as known
 	rxID      wire.SessionID
@@ -222,6 +223,10 @@ func (s *Session) Export(name string, n int) ([]byte, bool) {
 	return s.keys.Export(name, n), true
 }
 
+// IsByOther reports whether the far end knows this endpoint by another
+// certificate than that of Profile.Self.
+func (s *Session) IsByOther() bool { return s.shown != s.e.selfShown }
+
 // IsOwn reports whether the far end of an open session is of our own kind.
 func (s *Session) IsOwn() bool { return s.keys.Own }
 
@@ -245,6 +250,9 @@ func (s *Session) opened(now Instant) {
 		s.older = old
 	}
 	e.identity[string(s.far.EPD)] = s
+	if s.far.OtherEPD != nil {
+		e.others[string(s.far.OtherEPD)] = s
+	}
 	e.byAddr[s.addr] = s
 	e.stats.SessionsOpened++
 	e.emit(Event{Kind: SessionOpened, Session: s})

@@ -60,6 +60,12 @@ func (s *Session) finish(now Instant, err error) {
 			e.identity[string(s.far.EPD)] = s.older
 		}
 	}
+	if e.others[string(s.far.OtherEPD)] == s {
+		delete(e.others, string(s.far.OtherEPD))
+		if s.older != nil && s.older.state == StateOpen {
+			e.others[string(s.far.OtherEPD)] = s.older
+		}
+	}
 	s.older = nil
 	if e.byAddr[s.addr] == s {
 		delete(e.byAddr, s.addr)

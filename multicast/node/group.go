@@ -152,7 +152,7 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 		}
 		n.groups = append(n.groups, g)
 		if n.meet != nil {
-			n.meet.JoinLocal(spec.ID(), n.core.Self())
+			n.meet.JoinLocal(spec.ID(), n.core.Self(), n.alias)
 		}
 		for i, c := range servers {
 			id, failed := n.core.Connect(now, c)

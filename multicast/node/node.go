@@ -64,6 +64,7 @@ type Node struct {
 	mirror *mirror
 	server *netconnection.Server
 	meet   *introducer.Introducer
+	alias  overlay.PeerID // by which those of other makes know the node
 
 	// Everything below is guarded by the driver's mutex.
 	core   *multicast.Node
@@ -119,8 +120,9 @@ func Listen(c Config) (*Node, error) {
 	if short, ok := c.Profile.(interface{ Short() rtmfp.Identity }); ok {
 		alias = short.Short().Fingerprint
 	}
+	n.alias = alias
 	n.core, err = multicast.NewNode(n.driver.Now(), multicast.NodeConfig{
-		Endpoint: endpoint, Alias: alias, Services: services, Uplink: multicast.UplinkParams{Rate: float64(c.UploadLimit)},
+		Endpoint: endpoint, Alias: alias, Meets: c.Introducer, Services: services, Uplink: multicast.UplinkParams{Rate: float64(c.UploadLimit)},
 		Rand: newRand(), Entropy: crand.Reader, Introduces: true, FirstSequence: uint64(time.Now().UnixMicro() / 100),
 	})
 	if err != nil {

@@ -100,8 +100,11 @@ type group struct {
 
 // member is a member of one group. It is known by its flow.
 type member struct {
-	group   *group // nil until its join has come
-	peer    overlay.PeerID
+	group *group // nil until its join has come
+	peer  overlay.PeerID
+	// other is the ID by which those of other makes know it, zero if it has no
+	// other one or it is not known.
+	other   overlay.PeerID
 	addr    overlay.Address
 	from    netip.Prefix
 	session *rtmfp.Session
@@ -191,6 +194,9 @@ func (i *Introducer) flowOpened(now rtmfp.Instant, f *rtmfp.RecvFlow) bool {
 	}
 	m := &member{peer: overlay.PeerID(s.Far().Fingerprint), from: from, session: s, in: f, out: out}
 	m.addr = m.peer.Address()
+	if other, err := owire.ParsePeerEPD(s.Far().OtherEPD); err == nil {
+		m.other = overlay.PeerID(other)
+	}
 	f.User, out.User = m, m
 	i.bySession[s] = append(i.bySession[s], m)
 	i.byAddress[from]++
@@ -228,14 +234,15 @@ func (i *Introducer) handleMessage(now rtmfp.Instant, m *member, data []byte) {
 }
 
 // JoinLocal makes the introducer's own node a member of a group. It is named to
-// newcomers like the others, and not told of them: they will call.
-func (i *Introducer) JoinLocal(id GroupID, peer overlay.PeerID) {
+// newcomers like the others, to those of other makes as other unless that is
+// zero, and not told of them: they will call.
+func (i *Introducer) JoinLocal(id GroupID, peer, other overlay.PeerID) {
 	g := i.groups[id]
 	if g == nil {
 		g = &group{id: id}
 		i.groups[id] = g
 	}
-	m := &member{group: g, peer: peer, addr: peer.Address()}
+	m := &member{group: g, peer: peer, other: other, addr: peer.Address()}
 	at, found := g.find(m.addr)
 	if found {
 		return
@@ -261,9 +268,24 @@ func (i *Introducer) name(now rtmfp.Instant, to, of *member) {
 	if to.out == nil {
 		return // a member of this node
 	}
-	if to.out.Write(now, owire.AppendMember(nil, [32]byte(of.peer)), nil) == nil {
+	id := of.peer
+	if !to.session.IsOwn() {
+		if id = of.nameForOthers(); id == (overlay.PeerID{}) {
+			return
+		}
+	}
+	if to.out.Write(now, owire.AppendMember(nil, [32]byte(id)), nil) == nil {
 		i.stats.Named++
 	}
+}
+
+// nameForOthers returns the ID by which those of other makes know a member, and
+// zero if that is not known.
+func (m *member) nameForOthers() overlay.PeerID {
+	if m.other == (overlay.PeerID{}) && (m.session == nil || !m.session.IsOwn()) {
+		return m.peer
+	}
+	return m.other
 }
 
 // join puts m into its group, in the place of what it was before.

@@ -204,8 +204,8 @@ func TestComingAndGoing(t *testing.T) {
 func TestOwnNodeIsAMember(t *testing.T) {
 	m := newMeeting(t, introducer.DefaultParams())
 	own := overlay.PeerID{7}
-	m.meet.JoinLocal(town, own)
-	m.meet.JoinLocal(town, own)
+	m.meet.JoinLocal(town, own, overlay.PeerID{})
+	m.meet.JoinLocal(town, own, overlay.PeerID{})
 	c := m.client("192.0.2.1:4000")
 	m.say(c, wire.AppendJoin(nil, town))
 	if !slices.Equal(c.named, []overlay.PeerID{own}) {

@@ -17,12 +17,17 @@ import (
 //	option 01 proof, 32 bytes
 //	option 03 endpoint discriminator of the receiver
 //	option 7d "O1", vlu capabilities; not sent to have no extensions
+//	option 7e peer ID, 32 bytes: the sender's other name; only to our own kind
 type Connect struct {
 	Group    [32]byte
 	Proof    [32]byte
 	Receiver [32]byte
 	// Caps are the capability bits of extensions; 0 for a peer without.
 	Caps uint64
+	// Other is another peer ID of the sender, zero if none is told: that by
+	// which those of other makes know it, or, on a session by their
+	// cryptography, its own.
+	Other [32]byte
 }
 
 const (
@@ -30,6 +35,7 @@ const (
 	optionProof      = 0x01
 	optionReceiver   = 0x03
 	optionExtensions = 0x7d
+	optionOther      = 0x7e
 
 	extensionsMagic = "O1"
 )
@@ -46,6 +52,9 @@ func AppendConnect(b []byte, c Connect) []byte {
 		n := 1 + len(extensionsMagic) + vlu.Len(c.Caps)
 		b = append(b, byte(n), optionExtensions)
 		b = vlu.Append(append(b, extensionsMagic...), c.Caps)
+	}
+	if c.Other != [32]byte{} {
+		b = vlu.AppendOption(b, optionOther, c.Other[:])
 	}
 	return b
 }
@@ -67,6 +76,8 @@ func ParseConnect(b []byte) (Connect, error) {
 		case o.Type == optionExtensions && !extended:
 			extended = true
 			c.Caps = parseCaps(o.Value)
+		case o.Type == optionOther && len(o.Value) == len(c.Other):
+			copy(c.Other[:], o.Value)
 		case o.Type > optionReceiver || seen[o.Type]:
 		default:
 			seen[o.Type] = true

@@ -242,7 +242,7 @@ func TestProof(t *testing.T) {
 func TestConnectTolerates(t *testing.T) {
 	group := "4100" + strings.ToUpper(hex.EncodeToString([]byte(strings.ToUpper(groupA))))
 	proof, receiver := "2101"+proofA, "2303210f"+ffs
-	want := Connect{id(t, groupA), id(t, proofA), filled(0xff), 0}
+	want := Connect{Group: id(t, groupA), Proof: id(t, proofA), Receiver: filled(0xff)}
 	for _, c := range []string{
 		"01" + group + proof + receiver,
 		"01" + receiver + proof + group,

@@ -101,7 +101,17 @@ func parseCertificate(b []byte) (certificate, error) {
 
 func (c *certificate) identity(whole []byte) rtmfp.Identity {
 	print := sha256.Sum256(c.canonical)
-	return rtmfp.Identity{Certificate: whole, EPD: PeerEPD(print), Fingerprint: print}
+	id := rtmfp.Identity{Certificate: whole, EPD: PeerEPD(print), Fingerprint: print}
+	if c.modern != nil && len(c.keys) == 1 {
+		id.OtherEPD = PeerEPD(sha256.Sum256(appendStaticKey(nil, c.keys[0])))
+	}
+	return id
+}
+
+// appendStaticKey appends the option that holds a static key. Alone it is the
+// certificate by which those of other makes know one of our nodes.
+func appendStaticKey(b []byte, k publicKey) []byte {
+	return vlu.AppendOption(b, certStatic, append(vlu.Append(nil, k.group), k.key...))
 }
 
 // staticKey returns the certificate's key of a group.

@@ -66,7 +66,7 @@ func NewNode(s *Secrets, options NodeOptions) (*Node, error) {
 	if key.public[0] == 0 {
 		return nil, ErrBadSecrets
 	}
-	short := vlu.AppendOption(nil, certStatic, append(vlu.Append(nil, 2), key.public...))
+	short := appendStaticKey(nil, publicKey{2, key.public})
 	announce := modernKey{n.capability, static.PublicKey().Bytes()}
 	own := appendModernKey(append([]byte(nil), short...), announce)
 	if options.Server {
