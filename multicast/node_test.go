@@ -51,6 +51,7 @@ type testNet struct {
 type testNode struct {
 	*multicast.Node
 	name   string
+	alias  overlay.PeerID
 	host   *vnet.Host
 	driver *vnet.Driver
 	group  *multicast.Group
@@ -64,24 +65,35 @@ func newTestNet(t *testing.T, seed uint64) *testNet {
 	t.Helper()
 	tn := &testNet{t: t, net: vnet.New(seed), seed: seed}
 	tn.server.addr = netip.MustParseAddrPort("198.51.100.1:1935")
+	tn.server.node = tn.addNode(tn.server.addr, tn.introducer)
+	return tn
+}
+
+// introducer makes an endpoint the network's introducer.
+func (tn *testNet) introducer(e *rtmfp.Endpoint) []multicast.Service {
 	params := netconnection.DefaultServerParams()
 	params.NoRelay = true
-	tn.server.node = tn.addNode(tn.server.addr, func(e *rtmfp.Endpoint) []multicast.Service {
-		meet, err := introducer.New(introducer.DefaultParams(), rand.New(rand.NewPCG(seed, 99)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		tn.server.meet = meet
-		return []multicast.Service{netconnection.NewServer(e, params), meet}
-	})
-	return tn
+	meet, err := introducer.New(introducer.DefaultParams(), rand.New(rand.NewPCG(tn.seed, 99)))
+	if err != nil {
+		tn.t.Fatal(err)
+	}
+	tn.server.meet = meet
+	return []multicast.Service{netconnection.NewServer(e, params), meet}
 }
 
 func (tn *testNet) addNode(addr netip.AddrPort, services func(*rtmfp.Endpoint) []multicast.Service) *testNode {
 	tn.t.Helper()
+	return tn.addKind(addr, services, func(entropy io.Reader) (rtmfp.Profile, error) {
+		return profile.NewFlash(profile.FlashConfig{Server: services != nil, Entropy: entropy})
+	})
+}
+
+// addKind adds a node with a profile. One of our own kind has an alias.
+func (tn *testNet) addKind(addr netip.AddrPort, services func(*rtmfp.Endpoint) []multicast.Service, kind func(io.Reader) (rtmfp.Profile, error)) *testNode {
+	tn.t.Helper()
 	tn.count++
 	entropy := newTestEntropy(tn.seed<<16 + uint64(tn.count))
-	p, err := profile.NewFlash(profile.FlashConfig{Server: services != nil, Entropy: entropy})
+	p, err := kind(entropy)
 	if err != nil {
 		tn.t.Fatal(err)
 	}
@@ -93,6 +105,10 @@ func (tn *testNet) addNode(addr netip.AddrPort, services func(*rtmfp.Endpoint) [
 	config := multicast.NodeConfig{Endpoint: e, Rand: rand.New(rand.NewPCG(tn.seed, uint64(tn.count))), Entropy: entropy, Introduces: true}
 	if services != nil {
 		config.Services = services(e)
+	}
+	if own, ok := p.(*profile.Node); ok {
+		n.alias = own.Short().Fingerprint
+		config.Alias, config.Meets = n.alias, services != nil
 	}
 	if n.Node, err = multicast.NewNode(tn.net.Now(), config); err != nil {
 		tn.t.Fatal(err)
@@ -134,6 +150,13 @@ func (tn *testNet) member(spec *groupspec.Spec) *testNode {
 	i := len(tn.nodes) + 1
 	n := tn.addNode(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 1935), nil)
 	tn.nodes = append(tn.nodes, n)
+	tn.join(n, spec, true)
+	return n
+}
+
+// join makes a node a member of the group, by way of the introducer.
+func (tn *testNet) join(n *testNode, spec *groupspec.Spec, extensions bool) {
+	tn.t.Helper()
 	var err error
 	n.driver.Do(func(now reliability.Time) {
 		url := "rtmfp://198.51.100.1/live"
@@ -141,13 +164,12 @@ func (tn *testNet) member(spec *groupspec.Spec) *testNode {
 			return
 		}
 		n.group, err = n.Join(now, multicast.JoinConfig{
-			Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(), Extensions: true,
+			Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(), Extensions: extensions,
 		})
 	})
 	if err != nil {
 		tn.t.Fatal(err)
 	}
-	return n
 }
 
 // checkRing reports members whose nearest links are not the nearest members.
