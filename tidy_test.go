@@ -362,6 +362,32 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
+// Every package that a program may import has an example: the first thing that
+// a reader runs.
+func TestExamples(t *testing.T) {
+	has := map[string]bool{}
+	for _, f := range sources(t) {
+		dir := filepath.Dir(f.name)
+		if first, _, _ := strings.Cut(dir, "/"); first == "internal" || first == "cmd" || dir == "." {
+			continue
+		}
+		has[dir] = has[dir]
+		if !f.test {
+			continue
+		}
+		for _, d := range f.file.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Example") {
+				has[dir] = true
+			}
+		}
+	}
+	for dir, ok := range has {
+		if !ok {
+			t.Errorf("package %s has no example", dir)
+		}
+	}
+}
+
 // Links between the documents lead somewhere.
 func TestDocumentLinks(t *testing.T) {
 	docs, err := filepath.Glob("docs/*.md")
