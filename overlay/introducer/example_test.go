@@ -17,7 +17,7 @@ func Example() {
 		return
 	}
 	group, self := introducer.GroupID{1}, overlay.PeerID{2}
-	i.JoinLocal(group, self)
+	i.JoinLocal(group, self, overlay.PeerID{})
 	fmt.Println(i.Members(group))
 	i.LeaveLocal(group, self)
 	fmt.Println(i.Members(group))
