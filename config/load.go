@@ -27,6 +27,8 @@ type Sources struct {
 	// defaults that differ from the table's, by key.
 	Command  string
 	Defaults map[string]string
+	// AnyGroup takes a group that has no streams, too.
+	AnyGroup bool
 }
 
 // Loaded is a checked configuration with the origin of each value.
@@ -35,7 +37,8 @@ type Loaded struct {
 	// File is the file that was read, or empty.
 	File string
 
-	origins map[string]Origin
+	origins  map[string]Origin
+	anyGroup bool // Sources.AnyGroup
 }
 
 // Origin returns where the value of the setting came from.
@@ -49,14 +52,27 @@ func AddFlags(flags *pflag.FlagSet, command string, defaults map[string]string) 
 		if s.Kind == KindStreams || command != "" && len(s.Commands) > 0 && !slices.Contains(s.Commands, command) {
 			continue
 		}
-		text := s.Default
-		if own, ok := defaults[s.Key]; ok {
-			text = own
-		}
-		flags.Var(&flagValue{setting: s, text: text}, s.Flag(), s.flagUsage())
-		if s.Kind == KindBool {
-			flags.Lookup(s.Flag()).NoOptDefVal = "true"
-		}
+		addFlag(flags, s, defaults)
+	}
+}
+
+// AddFlagsFor adds the flags of some settings, in the order of keys; for
+// commands that do less than a node.
+func AddFlagsFor(flags *pflag.FlagSet, keys []string, defaults map[string]string) {
+	table := Settings()
+	for _, key := range keys {
+		addFlag(flags, *find(table, key), defaults)
+	}
+}
+
+func addFlag(flags *pflag.FlagSet, s Setting, defaults map[string]string) {
+	text := s.Default
+	if own, ok := defaults[s.Key]; ok {
+		text = own
+	}
+	flags.Var(&flagValue{setting: s, text: text}, s.Flag(), s.flagUsage())
+	if s.Kind == KindBool {
+		flags.Lookup(s.Flag()).NoOptDefVal = "true"
 	}
 }
 
@@ -125,6 +141,7 @@ func Load(src Sources) (*Loaded, error) {
 		}
 		l.origins["streams"] = tree.origin("streams")
 	}
+	l.anyGroup = src.AnyGroup
 	return l, l.validate()
 }
 

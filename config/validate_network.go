@@ -82,7 +82,7 @@ func (l *Loaded) validateGroup() error {
 			}
 		}
 		settings := spec.Settings()
-		if !settings.Multicast {
+		if !settings.Multicast && !l.anyGroup {
 			return l.bad("group.spec", "", "names a group without streams", "a group with multicast")
 		}
 	}

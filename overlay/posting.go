@@ -104,6 +104,7 @@ type post struct {
 	id    PostID
 	value []byte // nil when it is not kept any more
 	at    reliability.Time
+	taken bool // a neighbor has asked for it, or has announced it
 }
 
 // postKey is what is known under a key.
@@ -219,6 +220,13 @@ func (p *Posting) Post(now reliability.Time, value []byte) (PostID, error) {
 	p.tellSoon(now, k)
 	p.bound(now)
 	return id, nil
+}
+
+// IsTaken reports whether a neighbor has fetched a post from this node or had
+// it anyway, or the post is not kept here any more.
+func (p *Posting) IsTaken(id PostID) bool {
+	v := p.posts[id]
+	return v == nil || v.taken
 }
 
 // HandleLink tells of a neighbor that is up or has changed.

@@ -29,6 +29,9 @@ func (p *Posting) handleHave(now reliability.Time, l *postLink, key owire.PostKe
 		p.bound(now)
 	}
 	k.told.add(l.number)
+	if k.post != nil {
+		k.post.taken = true
+	}
 	if k.proved || len(k.from) >= maxAnnouncers || slices.Contains(k.from, l) {
 		return
 	}

@@ -118,6 +118,7 @@ func (p *Posting) handleWant(now reliability.Time, l *postLink, key owire.PostKe
 		return
 	}
 	k.told.add(l.number)
+	k.post.taken = true
 	p.stats.DataBytesSent += uint64(len(value))
 	p.sends.push(Send{l.Peer, FlowPostValues, value})
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ringcast/ringcast/ingest"
@@ -123,11 +125,7 @@ func (n *network) Subscribe(f func(web.Event)) (stop func()) {
 	for _, g := range n.groups() {
 		id := g.ID()
 		stops = append(stops, g.Listen(func(e peernode.Event) {
-			w := web.Event{Code: e.Code, Time: e.Time, Group: id, Stream: e.Stream}
-			if e.Peer != (overlay.PeerID{}) {
-				w.PeerID = e.Peer.String()
-			}
-			f(w)
+			f(describeEvent(&e, id))
 		}))
 	}
 	return func() {
@@ -135,6 +133,31 @@ func (n *network) Subscribe(f func(web.Event)) (stop func()) {
 			stop()
 		}
 	}
+}
+
+// describeEvent is an event as scripts get it: with the fields that its code
+// has.
+func describeEvent(e *peernode.Event, group string) web.Event {
+	w := web.Event{Code: e.Code, Level: overlay.StatusLevel(e.Code), Time: e.Time, Group: group, Stream: e.Stream, Hops: e.Hops}
+	if e.Peer != (overlay.PeerID{}) {
+		w.PeerID = e.Peer.String()
+	}
+	switch e.Code {
+	case overlay.StatusNeighborConnect, overlay.StatusNeighborDisconnect:
+		w.Neighbor = e.Peer.Address().String()
+	case overlay.StatusPosting:
+		w.Message, w.MessageID = jsonOf(e.Value), hex.EncodeToString(e.PostID[:])
+	case overlay.StatusSendTo:
+		w.Message, w.From, w.FromLocal = jsonOf(e.Value), e.From.String(), e.FromLocal
+		if e.Question {
+			w.Question = strconv.FormatUint(e.Number, 10)
+		}
+	}
+	if e.HasIndex() {
+		index := e.Index // the event may hold the object, too
+		w.Index, w.Bytes = &index, len(e.Object)
+	}
+	return w
 }
 
 // Post implements web.Network.

@@ -89,7 +89,8 @@ type Event struct {
 	// "NetGroup.Neighbor.Connect".
 	Code string
 	Time time.Time
-	// Peer is set for what is about a neighbor.
+	// Peer is the neighbor that it is about, the neighbor that a post or an
+	// object came from, or who routed a message.
 	Peer overlay.PeerID
 	// Stream is set for what is about a stream.
 	Stream string
@@ -100,6 +101,11 @@ type Event struct {
 	// from. FromLocal is set if it is for this node, as far as is known here.
 	From      overlay.Address
 	FromLocal bool
+	// Question is set for a message whose sender waits for an answer: give both
+	// Peer and Number to Group.Answer. Hops is over how many links it has come.
+	Question bool
+	Number   uint64
+	Hops     int
 	// Index is that of an object, and Object what has been fetched if it is bytes
 	// or a string. It must not be changed.
 	Index  uint64

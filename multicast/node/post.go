@@ -33,6 +33,33 @@ func (g *Group) Post(ctx context.Context, v Value) (id overlay.PostID, err error
 	return id, err
 }
 
+// WaitTaken waits until a neighbor has fetched a post of this node, which it
+// then passes on: the post is in the group from then on, also without this
+// node. It returns nil as well for a post that is not kept any more.
+func (g *Group) WaitTaken(ctx context.Context, id overlay.PostID) error {
+	const look = 10 * time.Millisecond
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		taken := true
+		err := g.do(func(reliability.Time) {
+			if p := g.core.Posting(); p != nil {
+				taken = p.IsTaken(id)
+			}
+		})
+		if err != nil || taken {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-g.gone:
+			return ErrLeft
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // WaitNeighbor waits until the node is linked with another member.
 func (g *Group) WaitNeighbor(ctx context.Context) error {
 	return g.wait(ctx, func() bool { return len(g.core.Ring().Links()) > 0 })

@@ -107,6 +107,23 @@ func (g *Group) Ask(ctx context.Context, addr overlay.Address, v Value) (Answer,
 	}
 }
 
+// Answer answers a question that an event with Event.Question has told of: to
+// is its Peer, number its Number. Only the first answer to a question counts.
+func (g *Group) Answer(to overlay.PeerID, number uint64, v Value) error {
+	b := appendValue(v)
+	err := overlay.ErrNotPermitted
+	stopped := g.do(func(now reliability.Time) {
+		if r := g.core.Router(); r != nil {
+			r.Answer(now, to, number, b)
+			err = nil
+		}
+	})
+	if stopped != nil {
+		return stopped
+	}
+	return err
+}
+
 // Answers has f answer the questions of others until ctx is done or the group
 // is left. f is called by one goroutine at a time, Answers's own; if it returns
 // false, the question stays without an answer. Several may run: the first that
@@ -144,6 +161,7 @@ func (g *Group) handleRoute(e *overlay.RouterEvent) {
 	// What was routed all the way is for this node, whoever sent it.
 	g.tell(Event{
 		Code: overlay.StatusSendTo, Value: v, From: e.From, FromLocal: e.FromLocal || e.Kind != overlay.RouterMessage, Peer: e.Origin,
+		Question: e.Kind == overlay.RouterQuestion, Number: e.Number, Hops: e.Hops,
 	})
 }
 

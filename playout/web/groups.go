@@ -109,18 +109,31 @@ type LinkSlices struct {
 // Event is something that happened in a group, under its NetStatus code. It is
 // part of the API.
 type Event struct {
-	Code   string    `json:"code"`
-	Time   time.Time `json:"time"`
-	Group  string    `json:"group,omitempty"`
-	PeerID string    `json:"peerID,omitempty"`
-	Stream string    `json:"stream,omitempty"`
-	// Message and MessageID are those of posts and routed messages.
-	Message   string `json:"message,omitempty"`
+	Code string `json:"code"`
+	// Level is "status" or "error".
+	Level string    `json:"level"`
+	Time  time.Time `json:"time"`
+	Group string    `json:"group,omitempty"`
+	// PeerID is the neighbor that it is about or came from, or who has routed a
+	// message, and Neighbor the address of a neighbor that comes or goes.
+	PeerID   string `json:"peerID,omitempty"`
+	Neighbor string `json:"neighbor,omitempty"`
+	Stream   string `json:"stream,omitempty"`
+	// Message is a post or a routed message: a string, or whatever JSON its
+	// sender has made. MessageID is that of a post.
+	Message   any    `json:"message,omitempty"`
 	MessageID string `json:"messageID,omitempty"`
+	// From is the address that a routed message came from; FromLocal is set if
+	// it has reached its aim. Hops is over how many links it came.
 	From      string `json:"from,omitempty"`
 	FromLocal bool   `json:"fromLocal,omitempty"`
-	// Index is that of an object.
+	Hops      int    `json:"hops,omitempty"`
+	// Question is the number of a message whose sender, PeerID, waits for an
+	// answer.
+	Question string `json:"question,omitempty"`
+	// Index is that of an object, and Bytes its length if it has come.
 	Index *uint64 `json:"index,omitempty"`
+	Bytes int     `json:"bytes,omitempty"`
 }
 
 // Bounds of what one request may bring or keep open.
