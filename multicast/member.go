@@ -283,16 +283,25 @@ func (m *Member) PollAction() (Action, bool) {
 	if a, ok := m.ring.PollAction(); ok {
 		return Action{Action: a}, true
 	}
-	if s, ok := m.engine.PollSend(); ok {
-		return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: s.Peer, Flow: s.Flow, Data: s.Data}, Key: s.Key}, true
+	if a, ok := m.engine.PollAction(); ok {
+		return a, true
 	}
 	if s, ok := m.parts.pollSend(); ok {
 		return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: s.Peer, Flow: s.Flow, Data: s.Data}}, true
 	}
-	if id, ok := m.engine.PollPing(); ok {
+	return Action{}, false
+}
+
+// PollAction returns the next thing that the streams want done: what PollSend,
+// PollPing and PollReject answer, in this order.
+func (e *Engine) PollAction() (Action, bool) {
+	if s, ok := e.PollSend(); ok {
+		return Action{Action: overlay.Action{Kind: overlay.ActionSend, Peer: s.Peer, Flow: s.Flow, Data: s.Data}, Key: s.Key}, true
+	}
+	if id, ok := e.PollPing(); ok {
 		return Action{Action: overlay.Action{Kind: overlay.ActionPing, Peer: id}}, true
 	}
-	if r, ok := m.engine.PollReject(); ok {
+	if r, ok := e.PollReject(); ok {
 		return Action{Action: overlay.Action{Kind: overlay.ActionCloseFlow, Peer: r.Peer, Flow: r.Flow}, Key: r.Key}, true
 	}
 	return Action{}, false

@@ -18,7 +18,22 @@ const streamName = "live"
 type memberCore struct {
 	*multicast.Member
 	uplink *multicast.Uplink
+	// scope is what the mutation that is being drained can have touched, and
+	// memberAt the deadline of all but the uplink when it has touched no more
+	// than that. Most mutations are fragments and the pace of the uplink: to ask
+	// all the other parts each time costs more than they do.
+	scope    scope
+	memberAt reliability.Time
 }
+
+// scope is a part of a member.
+type scope uint8
+
+const (
+	scopeAll     scope = iota
+	scopeStreams       // streams and uplink
+	scopeUplink
+)
 
 // memberMaker returns a maker of members. Those that give nothing say so; the
 // others know what their line carries.
@@ -49,7 +64,7 @@ func memberMaker(spec *groupspec.Spec) coreMaker {
 			n.View = newView(s, n)
 			member.Engine().Play(s.now, streamName, multicast.PlayOptions{OmitBody: true})
 		}
-		return &memberCore{member, uplink}, nil
+		return &memberCore{Member: member, uplink: uplink}, nil
 	}
 }
 
@@ -68,7 +83,21 @@ func (e entropy) Read(b []byte) (int, error) {
 
 // HandleMessage implements Core.
 func (c *memberCore) HandleMessage(now reliability.Time, from overlay.PeerID, ch Channel, b []byte) {
+	if ch.Flow == overlay.FlowMedia || isStream(ch.Flow) {
+		c.scope = scopeStreams
+		c.Engine().HandleMessage(now, from, ch.Key, ch.Flow, b)
+		return
+	}
 	c.Member.HandleMessage(now, from, multicast.Channel(ch), b)
+}
+
+// HandleTimeout implements Core.
+func (c *memberCore) HandleTimeout(now reliability.Time) {
+	if c.memberAt = c.Member.PollTimeout(); c.memberAt > now {
+		c.scope = scopeUplink
+		return
+	}
+	c.Member.HandleTimeout(now)
 }
 
 // HandleChannelClosed implements Core.
@@ -76,13 +105,29 @@ func (c *memberCore) HandleChannelClosed(now reliability.Time, from overlay.Peer
 	c.Member.HandleChannelClosed(now, from, multicast.Channel(ch))
 }
 
-// PollTimeout implements Core.
+// PollTimeout implements Core. It ends the draining. After a message on a stream
+// it leaves the other deadlines out: the node is armed for them already.
 func (c *memberCore) PollTimeout() reliability.Time {
+	was := c.scope
+	c.scope = scopeAll
+	switch was {
+	case scopeUplink:
+		return min(c.memberAt, c.uplink.PollTimeout())
+	case scopeStreams:
+		return min(c.Engine().PollTimeout(), c.uplink.PollTimeout())
+	}
 	return min(c.Member.PollTimeout(), c.uplink.PollTimeout())
 }
 
 // PollAction implements Core.
 func (c *memberCore) PollAction() (Action, bool) {
+	if c.scope == scopeUplink {
+		return Action{}, false
+	}
+	if c.scope == scopeStreams {
+		a, ok := c.Engine().PollAction()
+		return Action(a), ok
+	}
 	a, ok := c.Member.PollAction()
 	return Action(a), ok
 }
@@ -101,15 +146,31 @@ func (c *memberCore) Links() []overlay.LinkInfo { return c.Ring().Links() }
 
 // Observe implements Core.
 func (c *memberCore) Observe(_ reliability.Time, n *Node) bool {
+	switch c.scope {
+	case scopeUplink:
+		return false
+	case scopeStreams:
+		for e, ok := c.Engine().PollEvent(); ok; e, ok = c.Engine().PollEvent() {
+			n.stream(&e)
+		}
+		return false
+	}
 	for e, ok := c.PollEvent(); ok; e, ok = c.PollEvent() {
 		switch {
 		case e.Kind == multicast.MemberRing:
 			n.ringEvent(e.Ring)
-		case e.Stream.Kind == multicast.EventMessage && n.View != nil:
-			n.View.handOver(&e.Stream.Message)
+		case e.Kind == multicast.MemberStream:
+			n.stream(&e.Stream)
 		}
 	}
 	return false
+}
+
+// stream takes note of what happened in the node's streams.
+func (n *Node) stream(e *multicast.Event) {
+	if e.Kind == multicast.EventMessage && n.View != nil {
+		n.View.handOver(&e.Message)
+	}
 }
 
 // publish begins the stream at the publisher.

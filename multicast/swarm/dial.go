@@ -23,9 +23,9 @@ const openTimeout = 95 * time.Second
 func (n *Node) dial(a *Action) {
 	s := n.sim
 	to := indexOf(a.Peer)
-	if x := n.peers[to]; x != nil {
+	if x := n.peer(to); x != nil {
 		s.After(0, func() {
-			if n.peers[to] == x && n.Core != nil {
+			if n.peer(to) == x && n.Core != nil {
 				x.open(x.side(n))
 			}
 		})
@@ -74,12 +74,12 @@ func (n *Node) introduction(a *Action, target *Node) (time.Duration, bool) {
 		}
 	}
 	for _, via := range a.Via {
-		x := n.peers[indexOf(via)]
+		x := n.peer(indexOf(via))
 		if x == nil || x.circuit != nil {
 			continue
 		}
 		v := x.end[1-x.side(n)]
-		y := v.peers[target.index]
+		y := v.peer(target.index)
 		if v.Core == nil || s.cut(x) || y == nil || y.circuit != nil || y.state[y.side(v)] != endOpen {
 			continue
 		}
@@ -131,7 +131,7 @@ func (s *Sim) answerHello(n, target *Node, d *dial) {
 	target.spend(handshakeFar, bytesShake)
 	s.After(2*latency, func() {
 		n.spend(handshakeNear, bytesShake)
-		if target.Core == nil || n.Core == nil || n.peers[target.index] != nil || target.peers[n.index].stands(n) {
+		if target.Core == nil || n.Core == nil || n.peer(target.index) != nil || target.peer(n.index).stands(n) {
 			return // gone, or a dial of the other one was quicker
 		}
 		x := &session{end: [2]*Node{n, target}, latency: latency}
@@ -145,7 +145,7 @@ func (s *Sim) meet(x *session, wanted bool) {
 	n := x.end[0]
 	x.open(1)
 	s.After(x.latency, func() {
-		if !wanted || n.Core == nil || x.state[0] == endClosed || n.dials[x.end[1].index] == nil && n.peers[x.end[1].index] == nil {
+		if !wanted || n.Core == nil || x.state[0] == endClosed || n.dials[x.end[1].index] == nil && n.peer(x.end[1].index) == nil {
 			x.state[0] = endClosed
 			x.drop()
 			return

@@ -35,8 +35,9 @@ type Node struct {
 	lan    int32 // 0: none
 	far    netip.AddrPort
 
-	peers    map[int32]*session
+	// sessions are with the nodes of fars, at the same places.
 	sessions []*session
+	fars     []int32
 	dials    map[int32]*dial
 
 	// wakeAt is the pending event that counts; wakeGen tells it from others.
@@ -55,6 +56,17 @@ type Node struct {
 	View  *view // what it has received of the stream; nil without one
 }
 
+// peer returns the session with a node, or nil. Few dozen numbers that lie
+// together are found sooner than by a map.
+func (n *Node) peer(index int32) *session {
+	for i, far := range n.fars {
+		if far == index {
+			return n.sessions[i]
+		}
+	}
+	return nil
+}
+
 // indexOf reads a node's index from its peer ID.
 func indexOf(p overlay.PeerID) int32 { return int32(binary.BigEndian.Uint32(p[28:]) ^ 0x5a5a5a5a) }
 
@@ -63,7 +75,7 @@ func indexOf(p overlay.PeerID) int32 { return int32(binary.BigEndian.Uint32(p[28
 func (s *Sim) AddNode(upload float64) *Node {
 	n := &Node{
 		sim: s, index: int32(len(s.nodes)), upload: upload, line: max(upload, s.sc.LeafLine/8),
-		peers: make(map[int32]*session), wakeAt: reliability.Never,
+		wakeAt: reliability.Never,
 	}
 	n.Rand = stream(s.sc.Seed, "node", uint64(n.index))
 	for i := 0; i < 24; i += 8 {
@@ -124,17 +136,16 @@ func (n *Node) settle() {
 		if round == settleRounds {
 			panic(fmt.Sprintf("swarm: node %d is not at rest after %d rounds at %v", n.index, round, s.Elapsed()))
 		}
-		busy := false
-		for a, ok := n.Core.PollAction(); ok; a, ok = n.Core.PollAction() {
-			busy = true
-			n.act(&a)
+		ok := false
+		for s.action, ok = n.Core.PollAction(); ok; s.action, ok = n.Core.PollAction() {
+			n.act(&s.action)
 		}
-		for m, ok := n.Core.PollMedia(now); ok; m, ok = n.Core.PollMedia(now) {
-			busy = true
-			n.sendMedia(&m)
+		for s.media, ok = n.Core.PollMedia(now); ok; s.media, ok = n.Core.PollMedia(now) {
+			n.sendMedia(&s.media)
 		}
-		busy = n.Core.Observe(now, n) || busy
-		if !busy {
+		// What the core asks for comes back to it later, as events of its own. So
+		// it is drained, unless somebody has called it in between.
+		if !n.Core.Observe(now, n) {
 			break
 		}
 	}
@@ -179,23 +190,23 @@ func (n *Node) act(a *Action) {
 		if isStream(a.Flow) {
 			n.books.sentControl += uint64(len(a.Data))
 		}
-		if s := n.peers[indexOf(a.Peer)]; s != nil {
+		if s := n.peer(indexOf(a.Peer)); s != nil {
 			n.send(s, kindMessage, a.Flow, a.Key, a.Data)
 		}
 	case overlay.ActionPing:
-		if s := n.peers[indexOf(a.Peer)]; s != nil {
+		if s := n.peer(indexOf(a.Peer)); s != nil {
 			n.send(s, kindPing, 0, Key{}, nil)
 		}
 	case overlay.ActionCloseFlow:
-		if s := n.peers[indexOf(a.Peer)]; s != nil {
+		if s := n.peer(indexOf(a.Peer)); s != nil {
 			n.send(s, kindCloseFlow, a.Flow, a.Key, nil)
 		}
 	case overlay.ActionCloseLink:
-		if s := n.peers[indexOf(a.Peer)]; s != nil {
+		if s := n.peer(indexOf(a.Peer)); s != nil {
 			n.send(s, kindCloseFlow, overlay.FlowMember, Key{}, nil)
 		}
 	case overlay.ActionRelease:
-		if s := n.peers[indexOf(a.Peer)]; s != nil {
+		if s := n.peer(indexOf(a.Peer)); s != nil {
 			n.send(s, kindCloseSession, 0, Key{}, nil)
 			s.leave(n)
 		}
@@ -249,7 +260,7 @@ func (n *Node) vanish(polite bool) {
 		s.After(after, func() { x.closed(far) })
 		x.leave(n)
 	}
-	n.sessions, n.peers, n.dials = nil, nil, nil
+	n.sessions, n.fars, n.dials = nil, nil, nil
 	if s.churn.left != nil && !n.struck {
 		s.churn.left(n)
 	}
@@ -261,7 +272,7 @@ const deadAfter = 60 * time.Second
 
 // LastHeard implements overlay.Transport.
 func (n *Node) LastHeard(p overlay.PeerID) reliability.Time {
-	if s := n.peers[indexOf(p)]; s != nil {
+	if s := n.peer(indexOf(p)); s != nil {
 		return s.lastHeard(s.side(n), n.sim.now)
 	}
 	return 0
@@ -269,7 +280,7 @@ func (n *Node) LastHeard(p overlay.PeerID) reliability.Time {
 
 // RTT implements overlay.Transport.
 func (n *Node) RTT(p overlay.PeerID) (time.Duration, bool) {
-	if s := n.peers[indexOf(p)]; s != nil {
+	if s := n.peer(indexOf(p)); s != nil {
 		return 2 * s.latency, true
 	}
 	return 0, false
@@ -278,7 +289,7 @@ func (n *Node) RTT(p overlay.PeerID) (time.Duration, bool) {
 // Backlog implements overlay.Transport: bytes that are on their way and not
 // known to have arrived, and the rate of the line.
 func (n *Node) Backlog(p overlay.PeerID) (int, float64) {
-	if s := n.peers[indexOf(p)]; s != nil {
+	if s := n.peer(indexOf(p)); s != nil {
 		return int(s.way[s.side(n)].flying), n.line
 	}
 	return 0, 0

@@ -101,7 +101,7 @@ func (n *Node) send(x *session, kind packetKind, f overlay.Flow, k Key, data []b
 // sendMedia sends a fragment.
 func (n *Node) sendMedia(m *Media) {
 	s := n.sim
-	x := n.peers[indexOf(m.Peer)]
+	x := n.peer(indexOf(m.Peer))
 	n.books.sentFragments++
 	n.books.sentBytes += uint64(len(m.Data))
 	if x == nil || x.circuit != nil {

@@ -64,7 +64,7 @@ func (n *Node) circuit(number uint64) *session {
 // openCircuit runs the handshake through a circuit.
 func (n *Node) openCircuit(p overlay.PeerID, number uint64) {
 	target := n.sim.nodeOf(p)
-	if target == nil || n.peers[target.index] != nil {
+	if target == nil || n.peer(target.index) != nil {
 		return
 	}
 	if n.dials == nil {
@@ -127,13 +127,13 @@ func (n *Node) circuitShake(number uint64, head byte, far *Node) {
 		n.answerRelayed(number, far)
 		return
 	}
-	x := far.peers[n.index]
-	if x == nil || x.circuit == nil || x.end[0] != n || x.state[0] != endOpening || n.peers[far.index] != nil {
+	x := far.peer(n.index)
+	if x == nil || x.circuit == nil || x.end[0] != n || x.state[0] != endOpening || n.peer(far.index) != nil {
 		return
 	}
 	x.circuit.end[0].number = number
 	s.After(0, func() {
-		if n.Core != nil && n.peers[far.index] == nil {
+		if n.Core != nil && n.peer(far.index) == nil {
 			x.open(0)
 		}
 	})
@@ -143,7 +143,7 @@ func (n *Node) circuitShake(number uint64, head byte, far *Node) {
 // hello that comes again is answered again.
 func (n *Node) answerRelayed(number uint64, far *Node) {
 	s := n.sim
-	x := n.peers[far.index]
+	x := n.peer(far.index)
 	if x.stands(far) {
 		return // the two have found each other on another way
 	}
@@ -152,7 +152,7 @@ func (n *Node) answerRelayed(number uint64, far *Node) {
 		x.circuit.session = x
 		x.circuit.end[1].number = number
 		s.After(0, func() {
-			if n.Core != nil && !n.peers[far.index].stands(far) {
+			if n.Core != nil && !n.peer(far.index).stands(far) {
 				x.open(1)
 			}
 		})

@@ -71,15 +71,14 @@ func (s *session) open(side int) {
 	if n.Core == nil || s.state[side] == endClosed {
 		return
 	}
-	if old := n.peers[s.end[1-side].index]; old != nil {
+	if old := n.peer(s.end[1-side].index); old != nil {
 		old.forget(n)
 		n.Core.HandleSessionClosed(n.sim.now, s.end[1-side].ID)
 		n.settle()
 	}
 	s.state[side] = endOpen
 	far := s.end[1-side]
-	n.peers[far.index] = s
-	n.sessions = append(n.sessions, s)
+	n.sessions, n.fars = append(n.sessions, s), append(n.fars, far.index)
 	delete(n.dials, far.index)
 	for i := range s.way {
 		s.way[i].last = max(s.way[i].last, n.sim.now)
@@ -120,16 +119,13 @@ func (s *session) forget(n *Node) {
 		return
 	}
 	s.state[side] = endClosed
-	far := s.end[1-side].index
-	if n.peers[far] == s {
-		delete(n.peers, far)
-	}
 	for i, x := range n.sessions {
 		if x == s {
 			last := len(n.sessions) - 1
 			n.sessions[i] = n.sessions[last]
 			n.sessions[last] = nil
-			n.sessions = n.sessions[:last]
+			n.fars[i] = n.fars[last]
+			n.sessions, n.fars = n.sessions[:last], n.fars[:last]
 			break
 		}
 	}

@@ -28,6 +28,10 @@ type Sim struct {
 	done   uint64  // events that have happened
 	hash   uint64
 	free   *packet // packets to be used again
+	// action and media are what a core that is being drained asks for: one place
+	// for all of them, since a variable of its own would cost an allocation each.
+	action Action
+	media  Media
 
 	nodes []*Node // every node there ever was, by index
 	truth truth   // who lives, in the order of the ring
