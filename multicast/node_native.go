@@ -74,6 +74,21 @@ func (n *Node) SetNative(now reliability.Time, g *Group, available, relay bool) 
 	n.updateNative(now, m)
 }
 
+// NativeStats is what a node counts of a group's native multicast.
+type NativeStats struct {
+	Sent     ipm.SenderStats
+	Received ipm.ReceiverStats
+}
+
+// NativeStats returns the counters of native multicast, which are zero in a
+// group without.
+func (g *Group) NativeStats() (s NativeStats) {
+	if m := g.node.byGroup(g.id); m != nil && m.native != nil {
+		s.Sent, s.Received = m.native.sender.Stats(), m.native.receiver.Stats()
+	}
+	return s
+}
+
 func (n *Node) updateNative(now reliability.Time, m *membership) {
 	c := m.native
 	rank := 0

@@ -259,6 +259,14 @@ func describeInfo(i *multicast.Info) *web.MulticastStatus {
 
 		Delay: i.Delay.Seconds(), WindowFill: i.WindowFill, Holes: i.Holes, PullsInFlight: i.PullsInFlight, Owners: i.Owners,
 		Children: i.Children, Slots: i.Slots, QueueTime: i.QueueTime.Seconds(), Duplicates: i.Duplicates,
+		Drops: make(map[string]uint64),
+	}
+	for class := range i.Drops {
+		for why, count := range i.Drops[class] {
+			if count > 0 {
+				m.Drops[className(class)+"/"+multicast.DropReason(why).String()] = uint64(count)
+			}
+		}
 	}
 	return m
 }

@@ -101,7 +101,7 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return configError(n.loaded, "http.admin", "", err)
 	}
-	settings := web.Config{Hosts: c.HTTP.Hosts, Access: &access, Pprof: c.HTTP.Pprof, Backend: n, HLS: n.media.hls, FLV: n.media.flv}
+	settings := web.Config{Hosts: c.HTTP.Hosts, Access: &access, Pprof: c.HTTP.Pprof, Backend: n, Metrics: n.metrics, HLS: n.media.hls, FLV: n.media.flv}
 	if n.net != nil {
 		if err := n.net.join(ctx, n.mainStream(), n.media.station); err != nil {
 			return err

@@ -287,10 +287,15 @@ func (n *Node) handle(now reliability.Time, e multicast.NodeEvent) {
 
 // Stats is what a node counts.
 type Stats struct {
-	Transport  rtmfp.Stats
-	Sockets    udp.Stats
-	Node       multicast.NodeStats
+	Transport rtmfp.Stats
+	Sockets   udp.Stats
+	Node      multicast.NodeStats
+	// Uplink is the node's one upload queue.
+	Uplink multicast.UplinkStats
+	// Introducer and Server are those of the meeting point, zero on a node
+	// that is none: the directory of groups, and what its clients asked for.
 	Introducer introducer.Stats
+	Server     netconnection.ServerStats
 	Sessions   int
 	// UplinkQueue is how long the node's upload queue is.
 	UplinkQueue time.Duration
@@ -300,9 +305,9 @@ type Stats struct {
 func (n *Node) Stats() (s Stats) {
 	_ = n.do(func(now reliability.Time) {
 		s.Transport, s.Node, s.Sessions = n.core.Endpoint().Stats(), n.core.Stats(), n.core.Endpoint().Sessions()
-		s.UplinkQueue = n.core.Uplink().QueueTime(now)
+		s.Uplink, s.UplinkQueue = n.core.Uplink().Stats(), n.core.Uplink().QueueTime(now)
 		if n.meet != nil {
-			s.Introducer = n.meet.Stats()
+			s.Introducer, s.Server = n.meet.Stats(), n.server.Stats()
 		}
 	})
 	s.Sockets = n.driver.Stats()

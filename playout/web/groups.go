@@ -293,24 +293,30 @@ func (s *Server) object(w http.ResponseWriter, r *http.Request, group, number st
 
 // eventClients counts those who listen to events.
 type eventClients struct {
-	mu    sync.Mutex
-	count int
+	mu sync.Mutex
+	n  int
 }
 
 func (c *eventClients) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.count >= maxEventClients {
+	if c.n >= maxEventClients {
 		return false
 	}
-	c.count++
+	c.n++
 	return true
+}
+
+func (c *eventClients) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
 }
 
 func (c *eventClients) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.count--
+	c.n--
 }
 
 // events serves server-sent events: one for each thing that happens in a

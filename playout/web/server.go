@@ -33,6 +33,8 @@ type Config struct {
 	Pprof bool
 	// Backend tells the state of the node.
 	Backend Backend
+	// Metrics returns what /metrics shows; nil is off.
+	Metrics func() []Metric
 	// Network tells of groups; nil if the node is in none.
 	Network Network
 	// HLS serves /PATH/FILE, where PATH is a canonical stream path.
