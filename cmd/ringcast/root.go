@@ -29,7 +29,8 @@ func newRootCommand(inv *invocation) *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCommand(inv), newPublishCommand(inv), newPlayCommand(inv), newIntroducerCommand(inv), newDemoCommand(inv),
-		newGroupspecCommand(), newRTMFPCommand(), newTopCommand(), newBenchCommand(), newDoctorCommand(), newSimCommand(inv), newGroupCommand(inv), newVersionCommand(inv),
+		newGroupspecCommand(), newRTMFPCommand(), newTopCommand(), newBenchCommand(), newDoctorCommand(), newHealthCommand(), newSimCommand(inv),
+		newGroupCommand(inv), newVersionCommand(inv),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = strictArgs(cmd.Args)
