@@ -82,7 +82,10 @@ func bridge(name string, mtu int) []string {
 }
 
 // AddHost adds a host on the core, with a public address. Names are lower-case
-// letters and digits, at most 12.
+// letters and digits, at most 12. The kernel keeps one table of 1,024 hardware
+// addresses for the whole machine, and what finds no room in it is lost: of
+// hosts that all speak to each other, not more than some 30 fit on one wire.
+// Put more on LANs, whose routers are all that the others see.
 func (l *Lab) AddHost(name string, config HostConfig) *Host {
 	l.t.Helper()
 	n := len(l.coreHosts) + firstHost
@@ -161,6 +164,9 @@ func (l *Lab) remove() {
 	started := l.started
 	l.mu.Unlock()
 	for _, p := range started {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // all at once; some have ended
+	}
+	for _, p := range started {
 		p.stop()
 	}
 	for _, c := range l.cables {
@@ -169,22 +175,15 @@ func (l *Lab) remove() {
 	removeNamespaces(l.namespaces)
 }
 
-// stop asks a process to end, and then makes it.
+// stop waits until a process that was asked to end has done so, and makes it
+// after a while.
 func (p *process) stop() {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		select {
-		case <-p.done:
-			return
-		default:
-		}
-		_ = p.cmd.Process.Signal(sig) // it may just have ended
-		select {
-		case <-p.done:
-			return
-		case <-time.After(3 * time.Second):
-		}
+	select {
+	case <-p.done:
+	case <-time.After(3 * time.Second):
+		_ = p.cmd.Process.Kill() // it may just have ended
+		<-p.done
 	}
-	<-p.done
 }
 
 // removeNamespaces ends the processes that are left in them, since those would

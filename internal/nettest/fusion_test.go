@@ -85,7 +85,7 @@ func TestTwoLANs(t *testing.T) {
 	before, asked := far[1].stream(t), publisher.stream(t).Multicast.BytesRequestedByPeers
 	lossy = vnet.LinkParams{Loss: 0.02}
 	for _, v := range far {
-		v.host.SetFaults(nil, &lossy)
+		v.host.(*lab.Host).SetFaults(nil, &lossy)
 	}
 	time.Sleep(8 * time.Second)
 	after := publisher.stream(t).Multicast.BytesRequestedByPeers

@@ -43,20 +43,32 @@ func run(m *testing.M) int {
 
 // line is what the program prints with --json.
 type line struct {
-	Ready                    bool
-	Stream                   string
-	PeerID, Link, HTTP, RTMP string
-	Streams                  []struct{ Name, HLS, RTSP, FLV string }
+	Ready                           bool
+	Stream                          string
+	PeerID, Link, HTTP, RTMP, RTMFP string
+	Streams                         []struct{ Name, HLS, RTSP, FLV string }
 }
 
-// node is a running program in a host of a lab.
+// place is where a program runs: a host of a lab, or this machine itself.
+type place interface {
+	Name() string
+	Start(cmd *exec.Cmd) error
+	Wait(cmd *exec.Cmd) error
+	Do(f func() error) error
+}
+
+var _ place = (*lab.Host)(nil)
+
+// node is a running program.
 type node struct {
 	line
-	host   *lab.Host
-	cmd    *exec.Cmd
-	log    *lockedBuffer
-	exited chan struct{}
-	client *http.Client
+	host    place
+	cmd     *exec.Cmd
+	log     *lockedBuffer
+	ready   chan line
+	exited  chan struct{}
+	client  *http.Client
+	started time.Time
 }
 
 type lockedBuffer struct {
@@ -78,10 +90,18 @@ func (b *lockedBuffer) String() string {
 
 // start runs a command of the program in a host and waits until it is ready.
 // HTTP and RTSP listen on the host's loopback.
-func start(t *testing.T, h *lab.Host, args ...string) *node {
+func start(t *testing.T, h place, args ...string) *node {
 	t.Helper()
-	n := &node{host: h, log: &lockedBuffer{}, exited: make(chan struct{})}
-	args = append(args, "--json", "--http-listen", "127.0.0.1:8080", "--rtsp-listen", "127.0.0.1:8554")
+	n := launch(t, h, args...)
+	n.await(t)
+	return n
+}
+
+// launch runs a command of the program in a host without waiting for it.
+func launch(t *testing.T, h place, args ...string) *node {
+	t.Helper()
+	n := &node{host: h, log: &lockedBuffer{}, ready: make(chan line, 1), exited: make(chan struct{}), started: time.Now()}
+	args = append([]string{args[0], "--json", "--http-listen", "127.0.0.1:8080", "--rtsp-listen", "127.0.0.1:8554"}, args[1:]...)
 	n.cmd = exec.Command(binary, args...)
 	n.cmd.Stderr = n.log
 	out, err := n.cmd.StdoutPipe()
@@ -92,14 +112,13 @@ func start(t *testing.T, h *lab.Host, args ...string) *node {
 		t.Fatal(err)
 	}
 	n.client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: n.dial, DisableKeepAlives: true}}
-	ready := make(chan line, 1)
 	go func() {
 		defer close(n.exited)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			var l line
 			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Ready {
-				ready <- l
+				n.ready <- l
 			}
 		}
 		_ = h.Wait(n.cmd)
@@ -109,15 +128,23 @@ func start(t *testing.T, h *lab.Host, args ...string) *node {
 			t.Logf("%s %s:\n%s", h.Name(), args[0], n.log)
 		}
 	})
-	select {
-	case n.line = <-ready:
-	case <-n.exited:
-		t.Fatalf("%s: %s ended before it was ready:\n%s", h.Name(), args[0], n.log)
-	case <-time.After(30 * time.Second):
-		t.Fatalf("%s: %s is not ready:\n%s", h.Name(), args[0], n.log)
-	}
 	return n
 }
+
+// await waits until the program is ready.
+func (n *node) await(t *testing.T) {
+	t.Helper()
+	select {
+	case n.line = <-n.ready:
+	case <-n.exited:
+		t.Fatalf("%s: the program ended before it was ready:\n%s", n.host.Name(), n.log)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s: the program is not ready:\n%s", n.host.Name(), n.log)
+	}
+}
+
+// kill ends the program without warning.
+func (n *node) kill() { _ = n.cmd.Process.Kill() }
 
 // dial connects inside the node's host.
 func (n *node) dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
@@ -173,7 +200,7 @@ func (n *node) stop(t *testing.T) {
 
 // group is a group as a node tells of it.
 type group struct {
-	ID            string
+	ID, Address   string
 	NeighborCount int
 	Ready         bool
 }
