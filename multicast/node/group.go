@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,12 +162,11 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 			n.meet.JoinLocal(spec.ID(), n.core.Self(), n.alias)
 		}
 		for i, c := range servers {
-			id, failed := n.core.Connect(now, c)
+			id, failed := n.connect(now, o.Introducers[i].Addr, c)
 			if failed != nil {
 				err = failed
 				return
 			}
-			n.up[id] = &introducerState{addr: o.Introducers[i].Addr, changed: make(chan struct{})}
 			g.servers = append(g.servers, id)
 		}
 	})
@@ -176,6 +176,30 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	g.relayToLAN = o.RelayToLAN
 	n.refreshNative(g)
 	return g, nil
+}
+
+// connect makes the node a client of an introducer, if it is not one already:
+// there is but one session with it.
+func (n *Node) connect(now reliability.Time, addr string, c multicast.ServerConfig) (id int, err error) {
+	for id, s := range n.up {
+		if bytes.Equal(s.config.EPD, c.EPD) && slices.Equal(s.config.Addrs, c.Addrs) {
+			s.users++ // there is never more than one
+			return id, nil
+		}
+	}
+	if id, err = n.core.Connect(now, c); err == nil {
+		n.up[id] = &introducerState{addr: addr, config: c, users: 1, changed: make(chan struct{})}
+	}
+	return id, err
+}
+
+// disconnect ends that for one group.
+func (n *Node) disconnect(now reliability.Time, id int) {
+	s := n.up[id]
+	if s.users--; s.users == 0 {
+		n.core.Disconnect(now, id)
+		delete(n.up, id)
+	}
 }
 
 // refreshNative joins the group's native multicast addresses on the interfaces
@@ -259,8 +283,7 @@ func (g *Group) Leave() error {
 			g.node.meet.LeaveLocal(g.spec.ID(), g.node.core.Self())
 		}
 		for _, id := range g.servers {
-			g.node.core.Disconnect(now, id)
-			delete(g.node.up, id)
+			g.node.disconnect(now, id)
 		}
 		for _, a := range g.spec.Settings().Addresses {
 			g.node.driver.LeaveMulticast(a.Group, a.Source)

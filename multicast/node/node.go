@@ -80,6 +80,8 @@ type Node struct {
 // introducerState is what a node knows of an introducer that it uses.
 type introducerState struct {
 	addr        string
+	config      multicast.ServerConfig
+	users       int // groups that have named it
 	up          bool
 	err         error
 	fingerprint [32]byte      // once it has been up

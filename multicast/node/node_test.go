@@ -287,3 +287,36 @@ func ExampleGroup_Post() {
 	defer stop()
 	_, _ = g.Post(context.Background(), amf0.String("hello, everybody"))
 }
+
+// An introducer that is named twice, by two groups or one, is connected to once.
+func TestIntroducerIsConnectedToOnce(t *testing.T) {
+	meeting, n := start(t, true), start(t, false)
+	at := node.Introducer{Addr: meeting.LocalAddrs()[0].String()}
+	var groups []*node.Group
+	for _, name := range []string{"one", "two"} {
+		spec, err := groupspec.New(groupspec.Settings{Name: name, ServerChannel: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := n.Join(t.Context(), spec, node.JoinOptions{Introducers: []node.Introducer{at, at}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups = append(groups, g)
+	}
+	if err := n.WaitIntroducer(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := groups[0].Leave(); err != nil {
+		t.Fatal(err)
+	}
+	if list := n.Introducers(); len(list) != 1 || !list[0].Up || n.Stats().Sessions != 1 {
+		t.Errorf("introducers %+v, %d sessions; want one that is up", list, n.Stats().Sessions)
+	}
+	if err := groups[1].Leave(); err != nil {
+		t.Fatal(err)
+	}
+	if list := n.Introducers(); len(list) != 0 {
+		t.Errorf("introducers %+v are left", list)
+	}
+}
