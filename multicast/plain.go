@@ -15,8 +15,9 @@ const (
 	// that was asked for by a mask. Silence is the only refusal.
 	plainAnswer = 200
 	plainRefuse = 3000 // a neighbor that gave none is not asked again
-	// plainRecent is how old what a neighbor holds of a slice may be for it to be
-	// asked, and plainLook how many numbers of its map are looked at.
+	// plainRecent is how old beyond the fetch period what a neighbor holds of a
+	// slice may be for it to be asked, since what is not pushed to it comes that
+	// late. plainLook is how many numbers of the slice are looked at.
 	plainRecent, plainLook = 2000, 64
 	// plainTrial is how often a quicker parent is tried, plainGain how much
 	// quicker it must be: without a stop number a change costs duplicates.
@@ -139,11 +140,13 @@ func (s *stream) lastResort(c int) {
 	for i := range s.peers {
 		p := &s.peers[i]
 		n := s.e.neighbors[i]
-		if !p.takesPart() || p.feeds&(1<<c) != 0 || p.refused[c].isAhead(s.e.ms) || n.suspect.isAhead(s.e.ms) {
+		if !p.takesPart() || p.refused[c].isAhead(s.e.ms) || n.suspect.isAhead(s.e.ms) {
 			continue
 		}
 		cost := n.rtt + s.e.config.Rand.Float32()*urgentSpread
 		switch {
+		case p.is(peerExt) && p.feeds&(1<<c) != 0:
+			continue
 		case p.is(peerExt) && !p.is(peerPublisher):
 			continue
 		case p.is(peerExt):
@@ -151,7 +154,7 @@ func (s *stream) lastResort(c int) {
 				continue
 			}
 			cost += publisherCost
-		case p.plain.mapAt == 0 || s.e.ms.after(p.plain.mapAt) > plainFresh || !s.isAheadIn(p.plain, c):
+		case p.plain.mapAt == 0 || s.e.ms.after(p.plain.mapAt) > plainFresh || !s.isAheadIn(p, c):
 			continue
 		default:
 			cost += plainSpread * float32(bits.OnesCount8(p.plain.sent))
@@ -170,14 +173,22 @@ func (s *stream) lastResort(c int) {
 	s.askPlain(c, best)
 }
 
-// isAheadIn reports whether a neighbor's map shows that it gets a slice. Nothing
-// else tells in the plain protocol that it does not wait for us.
-func (s *stream) isAheadIn(pl *plainPeer, c int) bool {
-	recent := s.win.known - min(s.rates.idsIn(plainRecent), s.win.known)
-	for id := pl.last; id > recent && id > pl.last-min(plainLook, pl.last); id-- {
-		if id.Slice() == c && pl.has(id) {
+// isAheadIn reports whether a neighbor's map shows that it gets a slice from
+// somebody else than us. Nothing else tells in the plain protocol that it does
+// not wait for us: those of other makes ask all their neighbors for all slices,
+// one after the other, and keep those that come first.
+func (s *stream) isAheadIn(p *peer, c int) bool {
+	pl, fed := p.plain, p.feeds&(1<<c) != 0
+	recent := s.win.known - min(s.rates.idsIn(plainRecent+float32(s.params.FetchPeriod/time.Millisecond)), s.win.known)
+	id := pl.last - min((pl.last-fragmenter.ID(c))%fragmenter.SliceCount, pl.last)
+	for range plainLook {
+		if id <= recent {
+			break
+		}
+		if pl.has(id) && !(fed && s.win.Has(id)) {
 			return true
 		}
+		id -= min(fragmenter.SliceCount, id)
 	}
 	return false
 }

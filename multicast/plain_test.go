@@ -1,8 +1,14 @@
 package multicast
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/ringcast/ringcast/fragmenter"
+	"github.com/ringcast/ringcast/multicast/wire"
+	"github.com/ringcast/ringcast/overlay"
+	"github.com/ringcast/ringcast/packager"
 )
 
 // newMixedSwarm links members of which some speak the plain protocol alone.
@@ -67,5 +73,70 @@ func TestPlainLimits(t *testing.T) {
 				s.fail("node %d pushes slice %d to %d neighbors", n.index, c, got)
 			}
 		}
+	}
+}
+
+// Members of other makes ask all their neighbors for all slices, also those who
+// get the stream from nobody else than them. One that does so is pulled from
+// and asked to push all the same: it does not wait for us, as its maps show.
+func TestPlainNeighborThatAsksForAll(t *testing.T) {
+	e := newLoneEngine(t, false)
+	for i := range 3 {
+		e.HandleNeighborGone(e.now, peerID(i))
+	}
+	e.drain()
+	const other = 3
+	e.handle(other, overlay.FlowStream, wire.AppendMask(nil, wire.MaskOf(0xff)))
+	w := NewWindow(DefaultWindowParams())
+	hold := func(id fragmenter.ID) {
+		f := fragmenter.Fragment{ID: id, Kind: fragmenter.KindWhole, Type: packager.MessageAudio, Timestamp: uint32(id) * 15, Payload: []byte{0xaf, 1, 2, 3}}
+		w.Insert(e.now, id, fragmenter.AppendFragment(nil, &f), SourcePush)
+	}
+	asked, pulled := uint8(0), 0
+	// What it is asked for it sends, but it pushes nothing.
+	answer := func() {
+		for _, s := range slices.Clone(e.sent) {
+			switch s.Data[0] {
+			case wire.TypeMask:
+				m, _ := wire.ParseMask(s.Data)
+				asked |= m.Slices()
+			case wire.TypePull:
+				id, _ := wire.ParsePull(s.Data)
+				if b, ok := w.Fragment(id); ok {
+					pulled++
+					e.handle(other, overlay.FlowMedia, b)
+				}
+			}
+		}
+	}
+	// It holds a slice at once, as if pushed, and the others when they are three
+	// seconds old, as if pulled.
+	const perTick, late = 10, 20
+	for tick := range fragmenter.ID(60) {
+		last := 8 + perTick*tick
+		for id := fragmenter.ID(1); id <= last; id++ {
+			if tick == 0 || id.Slice() == 1 || id+perTick*late <= last {
+				hold(id)
+			}
+		}
+		e.handle(other, overlay.FlowStream, w.AppendMap(nil))
+		answer()
+		for range 15 {
+			e.now = e.now.Add(10 * time.Millisecond)
+			e.transport.heard[peerID(other)] = e.now
+			e.HandleTimeout(e.now)
+			e.drain()
+			answer()
+		}
+	}
+	if asked != 0xff {
+		t.Errorf("slices %08b were asked for, want all", asked)
+	}
+	s := e.byKey[e.key]
+	if s.slices[1].fed() == 0 {
+		t.Error("the neighbor is pushed nothing")
+	}
+	if want := perTick * (60 - late) * 8 / 10; pulled < want {
+		t.Errorf("%d fragments were pulled, want at least %d", pulled, want)
 	}
 }

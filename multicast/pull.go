@@ -300,8 +300,11 @@ func (s *stream) holderFor(id fragmenter.ID, except int16) int16 {
 	age := float32(s.e.ms.after(s.win.at(id).known))
 	for i := range s.peers {
 		p := &s.peers[i]
-		if int16(i) == except || !p.takesPart() || p.feeds&(1<<c) != 0 || p.busy.isAhead(s.e.ms) {
+		if int16(i) == except || !p.takesPart() || p.busy.isAhead(s.e.ms) {
 			continue
+		}
+		if p.is(peerExt) && p.feeds&(1<<c) != 0 {
+			continue // it waits for us
 		}
 		n := s.e.neighbors[i]
 		if n.suspect.isAhead(s.e.ms) || !s.mayHold(p, id, c, age) {
