@@ -41,6 +41,10 @@ func (s *stream) handleControl(n *neighbor, b []byte) {
 	}
 	switch b[0] {
 	case wire.TypeEnd:
+		if a, err := wire.ParseAnnouncement(b); err == nil && a.Key == s.key {
+			s.handleAnew(n)
+			return
+		}
 		if end, err := wire.ParseEnd(b); err == nil {
 			s.handleEnd(n, end)
 			return
@@ -75,6 +79,24 @@ func (s *stream) handleAnnouncement(n *neighbor) {
 	}
 }
 
+// handleAnew takes a second announcement: the neighbor's link broke and stands
+// again, and we have not heard of it. It knows nothing of what was agreed, and
+// perhaps not that we take part.
+func (s *stream) handleAnew(n *neighbor) {
+	s.dropPeer(n)
+	p := &s.peers[n.index]
+	said := p.announcedAt
+	*p = peer{flags: p.flags & (peerIn | peerOut | peerExt), plain: p.plain, announcedAt: said}
+	if said == 0 || s.e.ms.after(said) > announcePause {
+		p.flags &^= peerOut
+	}
+	s.handleAnnouncement(n)
+}
+
+// announcePause is how often a neighbor is told again that we take part, in
+// milliseconds: two that tell each other anew must come to an end.
+const announcePause = 2000
+
 // shouldAnnounce reports whether neighbors are told of the stream unasked: by
 // who publishes it or holds any of it.
 func (s *stream) shouldAnnounce() bool { return s.publishing || s.win.count > 0 }
@@ -86,6 +108,7 @@ func (s *stream) announce(n *neighbor) {
 		return
 	}
 	p.flags |= peerOut
+	p.announcedAt = s.e.ms
 	if n.ext {
 		p.flags |= peerExt
 	} else if p.plain == nil {
@@ -136,9 +159,11 @@ func (s *stream) handleEnd(_ *neighbor, end fragmenter.ID) {
 	case end > s.win.known+1+s.ahead() && s.win.known != 0:
 		s.counts.outOfWindow++
 		return
-	case end <= s.win.known:
-		// Others have sent the last number itself.
-		end = s.win.known + 1
+	case end < s.win.Newest():
+		s.counts.malformed++ // there is more of the stream than that
+		return
+	case end == s.win.Newest():
+		end++ // others have sent the last number itself
 	}
 	s.end, s.endedAt = end, s.e.ms
 	for i := range s.peers {
@@ -147,6 +172,19 @@ func (s *stream) handleEnd(_ *neighbor, end fragmenter.ID) {
 		}
 	}
 }
+
+// doubtEnd takes an end back that a single neighbor has told: a parent pushes
+// what comes after it.
+func (s *stream) doubtEnd(id fragmenter.ID) {
+	if s.end != 0 && id >= s.end && !s.publishing && !s.done {
+		s.end, s.endedAt = 0, 0
+		s.counts.malformed++
+	}
+}
+
+// endSettle is how long after the last fragment a stream that is said to have
+// ended is taken to have, in milliseconds.
+const endSettle = 300
 
 func (s *stream) sendEnd(n *neighbor) {
 	s.send(n, overlay.FlowStream, s.e.arena.end(wire.AppendEnd(s.e.arena.begin(), s.end)))

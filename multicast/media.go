@@ -37,6 +37,9 @@ func (s *stream) handleMedia(n *neighbor, b []byte) {
 		s.counts.outOfWindow++
 		return
 	}
+	if s.slices[f.ID.Slice()].parent == n.index {
+		s.doubtEnd(f.ID)
+	}
 	if !s.admit(f.ID) {
 		s.counts.outOfWindow++
 		return
@@ -325,7 +328,7 @@ func (s *stream) windowEnd(known millis) reliability.Time {
 func (s *stream) restart(first fragmenter.ID) {
 	s.pulls = s.pulls[:0]
 	s.win = s.e.newWindow(s)
-	s.keyFrame, s.mapNewest = keyFrame{}, 0
+	s.keyFrame, s.mapNewest, s.givenUp = keyFrame{}, 0, 0
 	for c := range s.slices {
 		sl := &s.slices[c]
 		sl.last, sl.handover, sl.newest = 0, 0, [orderCount]fragmenter.ID{}

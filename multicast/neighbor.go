@@ -84,15 +84,17 @@ type peer struct {
 	// that passes.
 	owns, feeds, asking, denied, notNow uint8
 
-	refused   [fragmenter.SliceCount]millis // not asked for the slice until then
-	busy      millis                        // not pulled from until then
-	stopSent  millis                        // when it was last told to stop
-	mediaAt   millis                        // when a fragment last came from it
-	pulledAt  millis                        // when it was last pulled from
-	pullTick  millis                        // the tick in which it pulled
-	pullCount uint16                        // so much
-	assigned  uint16                        // to be pulled from it in this round
-	plain     *plainPeer                    // what the plain protocol needs
+	refused  [fragmenter.SliceCount]millis // not asked for the slice until then
+	busy     millis                        // not pulled from until then
+	stopSent millis                        // when it was last told to stop
+	// announcedAt is when it was last told that we take part.
+	announcedAt millis
+	mediaAt     millis     // when a fragment last came from it
+	pulledAt    millis     // when it was last pulled from
+	pullTick    millis     // the tick in which it pulled
+	pullCount   uint16     // so much
+	assigned    uint16     // to be pulled from it in this round
+	plain       *plainPeer // what the plain protocol needs
 }
 
 type peerFlags uint8

@@ -211,7 +211,7 @@ func (s *stream) deactivate() {
 	}
 	s.active, s.publishing, s.source, s.win, s.assembler = false, false, nil, nil, nil
 	s.pulls, s.rates, s.slots, s.join, s.used = nil, rates{}, slots{}, joining{}, 0
-	s.keyFrame, s.mapNewest, s.announced, s.clock = keyFrame{}, 0, false, streamClock{}
+	s.keyFrame, s.mapNewest, s.givenUp, s.announced, s.clock = keyFrame{}, 0, 0, false, streamClock{}
 	if s.nat != nil {
 		s.nat = &nativeStream{heardAt: s.nat.heardAt, checkedAt: s.e.ms}
 	}
@@ -306,7 +306,7 @@ func (s *stream) deliver() {
 			First: d.First, Fragments: int(d.Last-d.First) + 1,
 		})
 	}
-	if s.end != 0 && !s.done && s.assembler.Started() && s.assembler.Next() >= s.end {
+	if s.end != 0 && !s.done && s.assembler.Started() && s.assembler.Next() >= s.end && (s.publishing || s.e.ms.after(s.endedAt) >= endSettle) {
 		s.done = true
 		s.e.events.push(Event{Kind: EventEnd, Name: s.name, Key: s.key})
 	}
@@ -321,17 +321,59 @@ func (s *stream) waitsForKey() bool {
 
 // expire drops what has left the window, and gives up what is missing of it.
 func (s *stream) expire() {
-	before := s.win.live
-	if before == 0 {
+	if s.win.live == 0 {
 		return
 	}
-	for id, ok := s.win.NextMissing(before); ok && s.e.ms.after(s.win.at(id).known) >= int(s.window/1e6); id, ok = s.win.NextMissing(id + 1) {
-		s.giveUp(id, DropWindow)
-	}
+	s.giveUpDue()
 	s.win.Expire(s.e.now)
 	s.skipLate()
-	live := s.win.live
-	if live == before || s.assembler == nil {
+	s.abandon(s.win.live)
+}
+
+// giveUpDue gives up what is missing when the next message behind it would
+// otherwise come too late. The window holds for the time since the publisher
+// wrote a message. A fragment becomes known here later than that, and all that
+// waits behind a hole would be late by as much.
+func (s *stream) giveUpDue() {
+	due := int(s.window/time.Millisecond) - s.lead() - deliverySlack
+	id := max(s.win.live, s.givenUp)
+	for ; id <= s.win.known && s.e.ms.after(s.win.at(id).known) >= due; id++ {
+		if !s.win.Has(id) {
+			s.giveUp(id, DropWindow)
+		}
+	}
+	s.givenUp = id
+	s.abandon(id)
+}
+
+// deliverySlack is how long before its deadline what waits behind a hole is
+// handed over, in milliseconds: two ticks.
+const deliverySlack = 2 * tickMillis
+
+// lead returns how long after the publisher fragments become known here, in
+// milliseconds: what a slice's messages are late by, without what they are
+// behind those of the quickest.
+func (s *stream) lead() int {
+	sum, n := float32(0), 0
+	for c := range s.slices {
+		if delay, known := s.lagOf(c); known && s.slices[c].samples > 0 {
+			sum += delay - s.slices[c].lag
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	most := int(s.window/time.Millisecond) / leadShare
+	return min(max(int(sum)/n, 0), most)
+}
+
+// leadShare is the part of the window that lead can be at most, inverted.
+const leadShare = 4
+
+// abandon gives up the delivery of what is missing below a fragment.
+func (s *stream) abandon(live fragmenter.ID) {
+	if s.assembler == nil {
 		return
 	}
 	next := s.assembler.Next()

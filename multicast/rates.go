@@ -55,7 +55,9 @@ func (r *rates) update(now millis, head fragmenter.ID) bool {
 			oldest = b
 		}
 	}
-	if count > 0 && head > oldest.start {
+	// A stream that has stalled is not a slow one: more children could not be
+	// fed when it goes on.
+	if count > 0 && head > current.start {
 		seconds := float32(now.after(oldest.began)) / 1000
 		r.ids = float32(head-oldest.start) / seconds
 		r.bytes = r.ids * float32(bytes) / float32(count)

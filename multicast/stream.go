@@ -43,6 +43,7 @@ type stream struct {
 	keyFrame  keyFrame
 	join      joining
 	pulls     []pull
+	givenUp   fragmenter.ID // what is missing below it is not waited for
 	// mapNewest is the newest fragment that neighbors told of.
 	mapNewest   fragmenter.ID
 	mapNewestAt millis
