@@ -130,7 +130,7 @@ const pprofPath = "/debug/pprof/"
 // pprof serves profiles, if that is on, to clients on this machine: a profile
 // stops the world for a moment and shows what is in memory.
 func (s *Server) pprof(w http.ResponseWriter, r *http.Request) {
-	if !s.config.Pprof || isForwarded(r) || !clientAddr(r).IsLoopback() {
+	if !s.config.Pprof || isForwarded(r) || !clientAddr(r).IsLoopback() || !s.knownHost(r.Host) {
 		http.NotFound(w, r)
 		return
 	}
