@@ -195,7 +195,7 @@ func (c *chat) post(ctx context.Context) {
 
 // event shows what has happened.
 func (c *chat) event(e peernode.Event) {
-	if e.Question && c.o.answer != "" {
+	if e.Question && c.o.answer != "" && c.isForMe(&e) {
 		c.answer(e, strings.NewReplacer("{text}", parseChat(e.Value).Text, "{from}", e.Peer.Short()).Replace(c.o.answer))
 	}
 	if c.m.loaded.JSON {
@@ -223,10 +223,9 @@ func (c *chat) event(e peernode.Event) {
 
 // routed shows a message that was sent to this node.
 func (c *chat) routed(e peernode.Event) {
-	self := c.m.net.node.PeerID()
 	message := parseChat(e.Value)
-	if message.To != (overlay.PeerID{}) && message.To != self {
-		return // for a member that is not there any more
+	if !c.isForMe(&e) {
+		return
 	}
 	from := e.Peer
 	if from == (overlay.PeerID{}) {
@@ -247,6 +246,13 @@ func (c *chat) routed(e peernode.Event) {
 	}
 	c.questions = append(c.questions, e)
 	c.note("/reply TEXT answers within some seconds")
+}
+
+// isForMe reports whether a routed message is for this node, and not for a
+// member in whose place it stands because that one has left.
+func (c *chat) isForMe(e *peernode.Event) bool {
+	to := parseChat(e.Value).To
+	return to == (overlay.PeerID{}) || to == c.m.net.node.PeerID()
 }
 
 func (c *chat) answer(e peernode.Event, text string) {
