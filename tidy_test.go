@@ -62,6 +62,8 @@ var importLaw = map[string]rule{
 		"rtmfp/wire", "rtmfp/netconnection", "rtmfp/profile", "rtmfp/udp", "rtmfp/amf0", "overlay/wire",
 	}},
 
+	"multicast/files": {edge, []string{"multicast/node", "overlay", "overlay/manifest"}},
+
 	"multicast/swarm": {pure, []string{
 		"reliability", "reliability/...", "packager", "fragmenter", "overlay", "overlay/...", "multicast", "multicast/...",
 		"rtmfp", "rtmfp/wire", "rtmfp/vlu", "rtmfp/vnet", "rtmfp/profile",
@@ -74,6 +76,7 @@ var importLaw = map[string]rule{
 	"overlay/groupspec":  {pure, []string{"rtmfp/vlu"}},
 	"overlay/wire":       {pure, []string{"rtmfp/vlu", "rtmfp/wire"}},
 	"overlay/sharelink":  {pure, []string{"overlay/groupspec"}},
+	"overlay/manifest":   {pure, []string{"rtmfp/vlu"}},
 	"overlay/introducer": {pure, []string{"overlay", "overlay/wire", "rtmfp", "rtmfp/netconnection", "reliability"}},
 
 	"packager/nalu":   {pure, nil},

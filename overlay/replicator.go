@@ -336,6 +336,25 @@ func (r *Replicator) Copies(index uint64) (count int) {
 	return count
 }
 
+// Offered returns which objects of a range neighbors are known to have, in order,
+// up to most of them.
+func (r *Replicator) Offered(objects ObjectRange, most int) []uint64 {
+	var all indexSet
+	for _, l := range r.links {
+		l.has.within(objects, func(known ObjectRange) {
+			all.add(ObjectRange{First: known.First, Last: min(known.Last, known.First+uint64(most)-1)})
+		})
+	}
+	var list []uint64
+	all.ranges(func(known ObjectRange) bool {
+		for i := known.First; i <= known.Last && len(list) < most; i++ {
+			list = append(list, i)
+		}
+		return len(list) < most
+	})
+	return list
+}
+
 // HandleLink tells of a neighbor that is up or has changed.
 func (r *Replicator) HandleLink(now reliability.Time, info LinkInfo) {
 	l := r.link(info.Peer)

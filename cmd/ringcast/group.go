@@ -32,7 +32,7 @@ func newGroupCommand(inv *invocation) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newGroupJoinCommand(inv), newGroupPostCommand(inv), newGroupSendCommand(inv))
+	cmd.AddCommand(newGroupJoinCommand(inv), newGroupPostCommand(inv), newGroupSendCommand(inv), newGroupPutCommand(inv), newGroupGetCommand(inv))
 	for _, c := range cmd.Commands() {
 		c.Args = strictArgs(c.Args)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -75,50 +73,25 @@ func yesNo(b bool) string {
 
 // simBar shows on a terminal how far a run is.
 type simBar struct {
-	w       io.Writer
-	on      bool
-	name    string
-	total   time.Duration
-	begin   time.Time
-	drawn   time.Time
-	written int
+	*statusLine
+	name  string
+	begin time.Time
 }
 
 func newSimBar(w io.Writer, sc *swarm.Scenario, quiet bool) *simBar {
-	f, isFile := w.(*os.File)
-	b := &simBar{w: w, name: sc.Name, total: sc.Total(), begin: time.Now()}
-	if isFile && !quiet {
-		info, err := f.Stat()
-		b.on = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
+	b := &simBar{statusLine: newStatusLine(w), name: sc.Name, begin: time.Now()}
+	b.on = b.on && !quiet
 	return b
 }
 
-// barWidth is how many characters the bar has.
-const barWidth = 30
-
 func (b *simBar) show(done float64, doing string) {
-	now := time.Now()
-	if !b.on || now.Sub(b.drawn) < 100*time.Millisecond {
+	if !b.isDue() {
 		return
 	}
-	b.drawn = now
-	elapsed := now.Sub(b.begin)
 	left := "…"
 	if done > 0.005 {
-		rest := time.Duration(float64(elapsed) * (1/done - 1))
+		rest := time.Duration(float64(time.Since(b.begin)) * (1/done - 1))
 		left = rest.Round(time.Second).String() + " left"
 	}
-	full := int(math.Round(min(done, 1) * barWidth))
-	line := fmt.Sprintf("%s %s%s %5.1f %%  %s, %s", b.name, strings.Repeat("█", full), strings.Repeat("░", barWidth-full), 100*done, doing, left)
-	pad := max(0, b.written-len([]rune(line)))
-	b.written = len([]rune(line))
-	fmt.Fprint(b.w, "\r", line, strings.Repeat(" ", pad))
-}
-
-// clear takes the bar away.
-func (b *simBar) clear() {
-	if b.written > 0 {
-		fmt.Fprint(b.w, "\r", strings.Repeat(" ", b.written), "\r")
-	}
+	b.draw(fmt.Sprintf("%s %s %5.1f %%  %s, %s", b.name, bar(done), 100*done, doing, left))
 }

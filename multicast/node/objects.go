@@ -73,6 +73,16 @@ func (g *Group) Copies(index uint64) (count int) {
 	return count
 }
 
+// Offered returns which of the objects first to last neighbors are known to
+// have, in order, up to most of them.
+func (g *Group) Offered(first, last uint64, most int) (list []uint64) {
+	_ = g.replicate(func(_ reliability.Time, r *overlay.Replicator) error {
+		list = r.Offered(overlay.ObjectRange{First: first, Last: last}, most)
+		return nil
+	})
+	return list
+}
+
 // Replication returns the counters of the object replication.
 func (g *Group) Replication() (s overlay.ReplicationStats) {
 	_ = g.replicate(func(_ reliability.Time, r *overlay.Replicator) error {
