@@ -15,7 +15,8 @@ func newRootCommand(inv *invocation) *cobra.Command {
 		Long: "Ringcast takes a live stream in, spreads it among peers, and serves it at every\n" +
 			"node to any player.\n\n" +
 			"  ringcast publish --rtmp-listen 127.0.0.1:1935       # start a node, then push to it:\n" +
-			"  ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv rtmp://127.0.0.1:1935/live/stream\n" +
+			"  ffmpeg " + testInputs + " \\\n" +
+			"    -c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50 -c:a aac -f flv rtmp://127.0.0.1:1935/live/stream\n" +
 			"  vlc http://127.0.0.1:8080/live/stream/index.m3u8    # watch it\n" +
 			"  xdg-open http://127.0.0.1:8080/                     # open the dashboard\n\n" +
 			"Without a camera at hand: ringcast demo",

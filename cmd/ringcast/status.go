@@ -227,6 +227,10 @@ func (n *node) banner(names []string) string {
 	return b.String()
 }
 
+// testInputs makes ffmpeg draw a test picture with a clock and play a tone, so
+// that a line which is copied works without a video at hand.
+const testInputs = "-re -f lavfi -i testsrc2=size=1280x720:rate=25 -f lavfi -i sine"
+
 // pushRows tells how to push a stream to the address.
 func (n *node) pushRows(row func(what, value string), address string) {
 	if n.rtmp == nil || len(n.network.links) > 0 && !n.network.publish {
@@ -239,7 +243,8 @@ func (n *node) pushRows(row func(what, value string), address string) {
 	if n.demo {
 		what = "Replace it"
 	}
-	row(what, "ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv '"+push+"'")
+	row(what, "ffmpeg "+testInputs+" -c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50 -c:a aac -f flv '"+push+"'")
+	row("", "(-re -i FILE instead of all up to sine: a video of yours)")
 	row("OBS", "server "+n.rtmpURL()+"  stream key "+strings.TrimPrefix(strings.TrimPrefix(push, n.rtmpURL()), "/"))
 }
 

@@ -95,7 +95,7 @@ function show(node, page) {
   if ($('summary').textContent !== text) $('summary').textContent = text;
   $('empty').hidden = page.itemCount > 0;
   const to = node.rtmp || 'rtmp://HOST:1935/live';
-  $('push').textContent = 'ffmpeg -re -i video.mp4 -c:v libx264 -g 50 -c:a aac -f flv ' + to + '/camera';
+  $('push').textContent = 'ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=25 -f lavfi -i sine -c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50 -c:a aac -f flv ' + to + '/camera';
   $('obs').textContent = to;
 }
 
