@@ -316,3 +316,36 @@ func TestModeChangesWhileConnecting(t *testing.T) {
 		t.Error("a node that has left is the nearest to everything")
 	}
 }
+
+// A node without any link looks at once for a member that an introducer names,
+// however long its pause has become: a publisher comes back so.
+func TestLonelyNodeBelievesIntroducer(t *testing.T) {
+	b := newBare(t, CapOverlay)
+	id := testID(1)
+	addr := wire.Address{AddrPort: netip.MustParseAddrPort("198.51.100.1:1935"), Origin: wire.OriginRelay}
+	dialed := func(within time.Duration) bool {
+		for end := b.now.Add(within); b.ring.PollTimeout() <= end; {
+			b.now = max(b.now, b.ring.PollTimeout())
+			b.ring.HandleTimeout(b.now)
+			if slices.ContainsFunc(b.drain(), func(a Action) bool { return a.Kind == ActionDial && a.Peer == id }) {
+				return true
+			}
+		}
+		return false
+	}
+	b.ring.HandleMember(b.now, id, []wire.Address{addr})
+	for i := range 5 {
+		if !dialed(10 * time.Minute) {
+			t.Fatalf("attempt %d is not made", i)
+		}
+		b.ring.HandleDialFailed(b.now, id, DialTimeout)
+		b.drain()
+	}
+	if dialed(time.Minute) {
+		t.Fatal("after five failures the pause is under a minute")
+	}
+	b.ring.HandleMember(b.now, id, []wire.Address{addr})
+	if !dialed(time.Second) {
+		t.Error("a member that the introducer names is left alone")
+	}
+}

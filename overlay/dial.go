@@ -395,6 +395,13 @@ func (r *Ring) hint(now reliability.Time, id PeerID) int {
 	if e.link == nil {
 		e.lastHeard = coarseOf(now)
 		e.set(entryGone, false)
+		// A node without any link has nobody else to turn to, so that pauses
+		// which have grown while this one was dead would cost all: a publisher
+		// that comes back after a crash. How often is bounded by the pauses of
+		// rejoin.
+		if len(r.links) == 0 && e.fails > 0 {
+			e.nextRing, e.nextOther = min(e.nextRing, coarseOf(now)), min(e.nextOther, coarseOf(now))
+		}
 	}
 	r.recomputeSoon(now)
 	return place
