@@ -29,6 +29,11 @@ const (
 	// serverKeepalive keeps the NAT open towards an introducer, and notices
 	// its restart.
 	serverKeepalive = 5 * time.Second
+	// serverDeadAfter is how long it may leave that unanswered. A server that
+	// was restarted knows nothing of the session, so this and the longest
+	// keepalive, 15 s, is what members are without it. A group's ring buries a
+	// silent member after the same time.
+	serverDeadAfter = 10 * time.Second
 )
 
 // ServerConfig names an introducer.
@@ -180,6 +185,7 @@ func (n *Node) clientEvents(now reliability.Time, s *server) {
 			s.up, s.backoff, s.giveUp = true, reconnectFirst, reliability.Never
 			// Introducers forward the hellos of those who want to reach us.
 			s.client.Session().SetAcceptForwarded(true)
+			s.client.Session().SetDeadAfter(now, serverDeadAfter)
 			n.updateAddresses(now)
 			for _, m := range n.groups {
 				n.joinAt(now, s, m)

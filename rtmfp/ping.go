@@ -26,9 +26,18 @@ func (s *Session) SetKeepalive(now Instant, d time.Duration) {
 	s.rearm(now)
 }
 
+// SetDeadAfter changes how long the far end may be silent though it was asked
+// for a sign of life, which Params.DeadAfter is at first: for a far end that is
+// cheap to come back to, such as a server that may have been restarted and knows
+// nothing of the session. At least a second.
+func (s *Session) SetDeadAfter(now Instant, d time.Duration) {
+	s.deadAfter = max(d, time.Second)
+	s.rearm(now)
+}
+
 // Ping asks the far end for a sign of life. PingAnswered with the number that
 // is returned tells of the answer. Until anything comes, the session goes on
-// asking by itself, more and more slowly, and after Params.DeadAfter gives up.
+// asking by itself, more and more slowly, and gives up in the end (SetDeadAfter).
 // It returns 0 if the session is not open.
 func (s *Session) Ping(now Instant) (number uint64) {
 	if s.state != StateOpen {
@@ -60,7 +69,7 @@ func (s *Session) heard(now Instant) {
 // keepaliveAt returns when the far end is to be pinged next, or given up.
 func (s *Session) keepaliveAt() Instant {
 	if s.pingAt != reliability.Never {
-		return min(s.pingAt.Add(s.pingWait), s.askedAt.Add(s.e.params.DeadAfter))
+		return min(s.pingAt.Add(s.pingWait), s.askedAt.Add(s.deadAfter))
 	}
 	wait := s.keepalive
 	if !s.initiator {
@@ -70,7 +79,7 @@ func (s *Session) keepaliveAt() Instant {
 }
 
 func (s *Session) keepAlive(now Instant) {
-	if s.askedAt != reliability.Never && now >= s.askedAt.Add(s.e.params.DeadAfter) {
+	if s.askedAt != reliability.Never && now >= s.askedAt.Add(s.deadAfter) {
 		s.sendLast(now, wire.TypeCloseAck)
 		s.finish(now, ErrTimeout)
 		return

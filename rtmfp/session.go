@@ -112,6 +112,7 @@ type Session struct {
 	pings        []sentPing // the application's, not answered yet
 	lastPing     uint64     // number of the last of them
 	keepalive    time.Duration
+	deadAfter    time.Duration
 	criticalRx   Instant // last packet with TC
 	closeAt      Instant // the next thing to do in closing
 	closeEnd     Instant
@@ -147,7 +148,7 @@ func (e *Endpoint) newSession(state SessionState) *Session {
 		e: e, state: state, rtt: congestion.NewRTT(), cc: congestion.NewController(), budget: burstPackets,
 		delayedAck: reliability.Never, timeoutAt: reliability.Never, paceAt: reliability.Never, pingAt: reliability.Never, askedAt: reliability.Never, tentative: reliability.Never,
 		closeAt: reliability.Never, closeEnd: reliability.Never, criticalRx: longAgo, mobilitySent: longAgo, mobilityGot: longAgo,
-		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, datagram: e.params.DatagramSize,
+		heapIndex: -1, deadline: reliability.Never, nextFlow: 2, keepalive: e.params.Keepalive, deadAfter: e.params.DeadAfter, datagram: e.params.DatagramSize,
 		pmtu: newPathMTU(e.params.DatagramSize, e.params.DatagramMax),
 	}
 	s.SetAcceptForwarded(e.params.AcceptForwarded)

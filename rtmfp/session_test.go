@@ -56,6 +56,29 @@ func TestLongKeepaliveAsksFirst(t *testing.T) {
 	}
 }
 
+// A session that was told to is given up sooner than the others.
+func TestDeadAfter(t *testing.T) {
+	n := vnet.New(1)
+	a := newNode(t, n, nil, "192.0.2.1:1000", false, vnet.LinkParams{Delay: time.Millisecond})
+	b := newNode(t, n, nil, "192.0.2.2:1935", true, vnet.LinkParams{})
+	s := connect(t, a, b, serverURI)
+	a.do(func(now rtmfp.Instant) { s.SetDeadAfter(now, 10*time.Second) })
+	n.Run(5 * time.Minute)
+	if s.State() != rtmfp.StateOpen {
+		t.Fatal("an idle session was closed")
+	}
+	b.host.SetPlugged(false)
+	keepalive := rtmfp.DefaultParams().Keepalive
+	n.Run(9 * time.Second)
+	if s.State() != rtmfp.StateOpen {
+		t.Error("the session was given up too soon")
+	}
+	n.Run(keepalive + 2*time.Second)
+	if s.State() != rtmfp.StateClosed || a.last(rtmfp.SessionClosed).Err != rtmfp.ErrTimeout {
+		t.Errorf("the session is %v after %v and a keepalive of %v", s.State(), 10*time.Second, keepalive)
+	}
+}
+
 // A peer that knows both hands on the hello, with or without a redirect, and
 // the one that is wanted does what its policy says.
 func TestForwarding(t *testing.T) {
