@@ -331,3 +331,27 @@ func TestWriteErrors(t *testing.T) {
 		t.Errorf("streams %v", names)
 	}
 }
+
+// When a publisher dies without a word and nobody follows, its stream has ended
+// for the viewers when it is forgotten; till then the counters stay numbers,
+// though nothing is left in the window.
+func TestStreamOfDeadPublisherEnds(t *testing.T) {
+	s := newSwarm(t, 14, 3, fixedUpload(2), CapMulticast)
+	s.runFor(4 * time.Second)
+	s.kill(s.source, false)
+	s.runFor(30 * time.Second)
+	for _, n := range s.nodes[1:] {
+		if i := n.engine.Stats("live"); i.Held != 0 || i.WindowFill != 0 {
+			s.fail("node %d holds %d fragments, a share of %v of its window", n.index, i.Held, i.WindowFill)
+		}
+		if n.ended != 0 {
+			s.fail("node %d gave the stream up already", n.index)
+		}
+	}
+	s.runFor(lifetime*time.Millisecond - 20*time.Second)
+	for _, n := range s.nodes[1:] {
+		if n.ended != 1 {
+			s.fail("node %d was told %d times that the stream has ended", n.index, n.ended)
+		}
+	}
+}

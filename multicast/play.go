@@ -224,6 +224,9 @@ func (e *Engine) endTick() {
 	for _, s := range e.streams {
 		if s.isForgotten() {
 			if s.play != nil {
+				if !s.done { // nobody was left to say so
+					e.events.push(Event{Kind: EventEnd, Name: s.name, Key: s.key})
+				}
 				s.unbind()
 			}
 			if s.active {

@@ -40,7 +40,8 @@ func (s *stream) info() Info {
 		ParentChanges: s.counts.parentChanges, ParentsLost: s.counts.parentsLost, Refusals: s.counts.refusals,
 		Drops: s.owner.drops, Messages: s.counts.messages, MessageBytes: s.counts.messageBytes,
 	}
-	if span := s.win.Known() - s.win.Oldest() + 1; s.win.Known() != 0 {
+	// When all has left the window, the oldest kept is the one after the newest.
+	if span := s.win.Known() + 1 - s.win.Oldest(); s.win.Known() != 0 && span > 0 {
 		i.WindowFill = float64(i.Held) / float64(span)
 	}
 	for c := range s.slices {

@@ -80,10 +80,15 @@ func queryInt(r *http.Request, name string, value, least, most int) (int, bool) 
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil { // such as a number that is none: say so instead of nothing
+		status = http.StatusInternalServerError
+		text, _ = json.Marshal(apiError{err.Error()})
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// The client may be gone; there is nobody left to tell.
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(append(text, '\n'))
 }
 
 // health answers as long as the process serves at all.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -361,4 +362,12 @@ func FuzzClassify(f *testing.F) {
 			t.Fatalf("classify(%q) leads to %q, which moves again", p, target)
 		}
 	})
+}
+
+// A status that cannot be written as JSON is an error, not an empty answer.
+func TestUnwritableStatus(t *testing.T) {
+	s := newServer(t, fixed{streams: []StreamStatus{{Name: "live/cam", Multicast: &MulticastStatus{WindowFill: math.NaN()}}}})
+	if w := serve(s, http.MethodGet, "/api/v1/streams"); w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "NaN") {
+		t.Errorf("answer %d, %q", w.Code, w.Body)
+	}
 }
