@@ -18,6 +18,9 @@ import (
 // The network is what the web server asks about groups.
 var _ web.Network = (*network)(nil)
 
+// sourceGroup is the source of streams that come from a group.
+const sourceGroup = "group"
+
 // groups returns the groups that the node is in.
 func (n *network) groups() []*peernode.Group {
 	var list []*peernode.Group
@@ -188,7 +191,10 @@ func (n *network) describe(all []web.StreamStatus) []web.StreamStatus {
 	for _, p := range n.plays {
 		s := find(p.path)
 		if s == nil {
-			all = append(all, p.status())
+			state, since := p.state(time.Now(), n.config.Ingest.StallAfter)
+			all = append(all, web.StreamStatus{
+				Name: p.path, State: string(state), Since: since, Source: sourceGroup, Tracks: []web.TrackStatus{}, Viewers: map[string]int{},
+			})
 			s = &all[len(all)-1]
 		}
 		n.fill(s, p)
@@ -203,20 +209,6 @@ func (n *network) describe(all []web.StreamStatus) []web.StreamStatus {
 		}
 	}
 	return all
-}
-
-// status describes a stream that is played.
-func (p *played) status() web.StreamStatus {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := web.StreamStatus{Name: p.path, State: "connecting", Source: "group", Tracks: []web.TrackStatus{}, Viewers: map[string]int{}}
-	switch {
-	case p.ended:
-		s.State = "ended"
-	case !p.first.IsZero():
-		s.State, s.Since = "live", p.first
-	}
-	return s
 }
 
 // fill adds what the outputs and the group know of a stream that is played.
@@ -274,11 +266,11 @@ func describeInfo(i *multicast.Info) *web.MulticastStatus {
 // ready reports whether every stream that is to be played plays.
 func (n *network) ready() (bool, string) {
 	for _, p := range n.plays {
-		p.mu.Lock()
-		ended := p.ended
-		p.mu.Unlock()
-		if ended {
+		switch state, since := p.state(time.Now(), n.config.Ingest.StallAfter); state {
+		case ingest.StateEnded:
 			return false, p.path + " has ended"
+		case ingest.StateStalled:
+			return false, fmt.Sprintf("%s has stalled: no frame for %v", p.path, time.Since(since).Round(time.Second))
 		}
 	}
 	return n.hasFirst()

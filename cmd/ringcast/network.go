@@ -69,6 +69,7 @@ type played struct {
 
 	mu    sync.Mutex
 	first time.Time // when the first message came; zero before
+	last  time.Time // when the last frame came
 	ended bool
 }
 
@@ -204,12 +205,7 @@ func (n *network) meetingPoints(ctx context.Context, link *sharelink.Link) []pee
 func (n *network) handler(p *played) peernode.Handler {
 	return peernode.Handler{
 		Message: func(m packager.Message) {
-			p.mu.Lock()
-			if p.first.IsZero() {
-				p.first = time.Now()
-			}
-			p.ended = false
-			p.mu.Unlock()
+			p.note(&m, time.Now())
 			n.station.WriteMessage(p.path, m)
 		},
 		Reset: func() { n.station.EndStream(p.path) },
@@ -220,6 +216,36 @@ func (n *network) handler(p *played) peernode.Handler {
 			n.station.EndStream(p.path)
 		},
 	}
+}
+
+// note takes the time of a message. Data that comes without frames is no sign
+// of life.
+func (p *played) note(m *packager.Message, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.first.IsZero() {
+		p.first, p.last = now, now
+	}
+	if m.Type != packager.MessageData {
+		p.last = now
+	}
+	p.ended = false
+}
+
+// state tells how the stream does, as ingest.State has it for those that are
+// published here, and since when.
+func (p *played) state(now time.Time, stallAfter time.Duration) (ingest.State, time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.ended:
+		return ingest.StateEnded, p.last
+	case p.first.IsZero():
+		return ingest.StateConnecting, time.Time{}
+	case now.Sub(p.last) > stallAfter:
+		return ingest.StateStalled, p.last
+	}
+	return ingest.StateLive, p.first
 }
 
 // joined returns the group of that ID, if the node is in it.

@@ -175,9 +175,15 @@ func (r *running) stop(t *testing.T) {
 // waitFor waits until f is true.
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	waitLong(t, 20*time.Second, what, f)
+}
+
+// waitLong is waitFor with another limit.
+func waitLong(t *testing.T, limit time.Duration, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within %v", what, limit)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -257,8 +258,9 @@ func (n *node) dashboard() string {
 
 // watch notices streams that begin and end, and the rate of what comes in.
 type watch struct {
-	known map[string]bool
-	bytes uint64
+	known  map[string]bool
+	states map[string]string // of streams from groups
+	bytes  uint64
 	at    time.Time // when the service manager was told last
 }
 
@@ -272,7 +274,9 @@ func (w *watch) step(n *node) {
 	var bytes uint64
 	for _, s := range n.Streams() {
 		bytes += s.ReceivedBytes
-		if s.State == "live" || s.State == "stalled" {
+		w.noteState(n.log, &s)
+		// One whose publisher may still come back has not ended.
+		if s.State == "live" || s.State == "stalled" || s.State == "waiting" && w.known[s.Name] {
 			now[s.Name] = true
 			live = append(live, s.Name)
 		}
@@ -302,6 +306,26 @@ func (w *watch) step(n *node) {
 	}
 	notify(fmt.Sprintf("STATUS=%d streams,%s %.1f Mbit/s in", len(live), peers, rate))
 	w.bytes, w.at = bytes, time.Now()
+}
+
+// noteState logs how a stream from a group does. Of those that are published
+// here their registry tells.
+func (w *watch) noteState(log *slog.Logger, s *web.StreamStatus) {
+	if s.Source != sourceGroup {
+		return
+	}
+	before := w.states[s.Name]
+	if w.states == nil {
+		w.states = make(map[string]string)
+	}
+	w.states[s.Name] = s.State
+	switch {
+	case before == "" || before == s.State:
+	case s.State == "stalled":
+		log.Warn("stream has stalled: nothing comes from the publisher", "stream", s.Name, "since", s.Since.UTC().Format(time.RFC3339))
+	default:
+		log.Info("stream changed state", "stream", s.Name, "state", s.State)
+	}
 }
 
 // changes returns what is in one of the sets and not in the other, sorted.
