@@ -261,7 +261,7 @@ type watch struct {
 	known  map[string]bool
 	states map[string]string // of streams from groups
 	bytes  uint64
-	at    time.Time // when the service manager was told last
+	at     time.Time // when the service manager was told last
 }
 
 // statusPeriod is how often the service manager is told.
