@@ -74,9 +74,6 @@ type mesh[C meshCore] struct {
 	seq   int
 	nodes []*meshNode[C]
 	byID  map[PeerID]*meshNode[C]
-	// nominal, if set, gives the size of a message that a short one stands for;
-	// 0 is its own.
-	nominal func(s Send) int
 }
 
 func newMesh[C meshCore](t testing.TB, o meshOptions, make func(n *meshNode[C]) C) *mesh[C] {
@@ -225,9 +222,6 @@ func (m *mesh[C]) send(n *meshNode[C], s Send) {
 		return
 	}
 	size := len(s.Data)
-	if m.nominal != nil {
-		size = max(size, m.nominal(s))
-	}
 	packets := 1 + size/1200
 	size += 60 * packets
 	n.sent += size

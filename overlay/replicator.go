@@ -89,9 +89,10 @@ type Replicator struct {
 	links   []*objectLink
 
 	// have is what this node has, hidden the part of it that most neighbors are
-	// not told of, unshown the part of that which none is. want is what it wants
-	// and is neither asked for nor judged at present.
-	have, hidden, unshown, want indexSet
+	// not told of, unshown the part of that which none is and again what is to be
+	// shown once more after that. want is what it wants and is neither asked for
+	// nor judged at present.
+	have, hidden, unshown, again, want indexSet
 	// added and removed are the changes that neighbors will be told at tellAt.
 	added, removed indexSet
 	tellAt         reliability.Time
@@ -105,18 +106,27 @@ type Replicator struct {
 	stale    bool             // things have changed since the plan was made
 	replanAt reliability.Time // when it is made anew, if that is waited for
 	slowAt   reliability.Time // not later than when some request has waited too long
+	knockAt  reliability.Time // when to ask for what nobody shows
+	knocks   int              // since something has come
+	// cameAt is when something last came or was first wanted, knockedAt when the
+	// last knock was.
+	cameAt, knockedAt reliability.Time
 
 	// What is being given.
-	queue  []*objectQuestion // not answered
-	active []*objectQuestion // handed to the application
-	size   int               // of the last object given
-	sent   allowance         // by Rate
-	lookAt reliability.Time  // when the transport is looked at again
+	queue   []*objectQuestion // not answered
+	active  []*objectQuestion // handed to the application
+	size    int               // of the last object given
+	sent    allowance         // by Rate
+	lookAt  reliability.Time  // when the transport is looked at again
+	gaveAt  reliability.Time  // when an object was last given
+	wasBusy bool              // more were asked for then
 
 	seedAt     reliability.Time // when the seed looks after what it shows
-	seededAt   reliability.Time // since when everything has left
 	seedCursor uint64
-	lent       queue[objectLent]
+	lent       []objectLent // oldest first
+	pace       float64      // objects given in the last seedPeriod
+	given      uint64       // until then
+	helped     int          // objects shown once more though somebody had them
 
 	sends  outbox[Send]
 	events outbox[ReplicationEvent]
@@ -142,14 +152,21 @@ type objectLink struct {
 
 	queued int // its requests in queue and active
 	shown  []objectShown
-	// spread is how many objects of the seed it has passed on, kept how many not.
-	spread, kept int
-	mute         bool // it offers nothing
-	idle         bool // asks for nothing that it is shown
-	idleAt       reliability.Time
-	askedAt      reliability.Time // when it last asked for an object
-	shownAll     bool
-	open         bool // can take an object now
+	// lent is how many objects of the seed it has that no other neighbor is known
+	// to have, spread how many others it has passed on, kept how many not, pace2
+	// how many it passes on in a second, and tries how many it had while it told nothing.
+	lent, spread, spreadBefore, kept, tries int
+	pace2                                   float64
+	stuck                                   bool     // what it has does not spread
+	told                                    bool     // it has told of objects that it has
+	fed                                     indexSet // what it was shown out of need
+	fedMore                                 int      // how much the last time
+	fedAt                                   reliability.Time
+	idle                                    bool // asks for nothing that it is shown
+	idleAt                                  reliability.Time
+	askedAt                                 reliability.Time // when it last asked for an object
+	shownAll                                bool
+	open                                    bool // can take an object now
 
 	haves, asks allowance
 }
@@ -210,7 +227,7 @@ func NewReplicator(c ReplicationConfig) *Replicator {
 	}
 	return &Replicator{
 		p: c.Params, rand: c.Rand, tr: c.Transport, enabled: c.Spec.Settings().ObjectReplication, keep: c.KeepData,
-		tellAt: reliability.Never, replanAt: reliability.Never, slowAt: reliability.Never, lookAt: reliability.Never, seedAt: reliability.Never,
+		tellAt: reliability.Never, replanAt: reliability.Never, slowAt: reliability.Never, knockAt: reliability.Never, lookAt: reliability.Never, seedAt: reliability.Never,
 	}
 }
 
@@ -249,7 +266,7 @@ func (r *Replicator) gain(now reliability.Time, objects ObjectRange, hidden bool
 	case hidden:
 		r.hidden.add(objects)
 		r.unshown.add(objects)
-		r.showAll(now)
+		r.showMore(now)
 		r.seedAt = min(r.seedAt, now.Add(seedPeriod))
 	default:
 		r.added.add(objects)
@@ -262,7 +279,7 @@ func (r *Replicator) RemoveHave(now reliability.Time, objects ObjectRange) error
 	if err := r.check(objects); err != nil {
 		return err
 	}
-	for _, s := range []*indexSet{&r.have, &r.hidden, &r.unshown, &r.added} {
+	for _, s := range []*indexSet{&r.have, &r.hidden, &r.unshown, &r.again, &r.added} {
 		s.remove(objects)
 	}
 	if !r.p.NoUpload {
@@ -281,6 +298,9 @@ func (r *Replicator) RemoveHave(now reliability.Time, objects ObjectRange) error
 func (r *Replicator) AddWant(now reliability.Time, objects ObjectRange) error {
 	if err := r.check(objects); err != nil {
 		return err
+	}
+	if r.Wanted() == 0 {
+		r.cameAt = now
 	}
 	r.want.add(objects)
 	r.have.within(objects, func(known ObjectRange) { r.want.remove(known) })
@@ -323,7 +343,12 @@ func (r *Replicator) Has(index uint64) bool { return r.have.has(index) }
 // Wanted returns how many objects are still to come, those on their way
 // included.
 func (r *Replicator) Wanted() uint64 {
-	return r.want.count() + uint64(len(r.requests)+len(r.judged))
+	indexes := make([]uint64, 0, len(r.requests))
+	for _, q := range r.requests {
+		indexes = append(indexes, q.index) // some are asked of several
+	}
+	slices.Sort(indexes)
+	return r.want.count() + uint64(len(slices.Compact(indexes))+len(r.judged))
 }
 
 // Copies returns how many neighbors are known to have an object.
@@ -399,7 +424,13 @@ func (r *Replicator) HandleLinkDown(now reliability.Time, id PeerID) {
 	r.queue = slices.DeleteFunc(r.queue, func(q *objectQuestion) bool { return q.link == l })
 	r.active = slices.DeleteFunc(r.active, func(q *objectQuestion) bool { return q.link == l })
 	r.takeBack(l, func(objectShown) bool { return true })
-	r.showAll(now)
+	r.lent = slices.DeleteFunc(r.lent, func(o objectLent) bool {
+		if o.link == l && r.hidden.has(o.index) && r.Copies(o.index) == 0 {
+			r.again.add(ObjectRange{First: o.index, Last: o.index})
+		}
+		return o.link == l
+	})
+	r.showMore(now)
 	r.fetch(now)
 	r.give(now)
 }
@@ -443,6 +474,9 @@ func (r *Replicator) HandleTimeout(now reliability.Time) {
 	if r.slowAt <= now {
 		r.hasten(now)
 	}
+	if r.knockAt <= now {
+		r.knock(now)
+	}
 	r.stale = r.stale || r.replanAt <= now
 	r.give(now)
 	r.fetch(now)
@@ -450,7 +484,7 @@ func (r *Replicator) HandleTimeout(now reliability.Time) {
 
 // PollTimeout returns when HandleTimeout is to be called next.
 func (r *Replicator) PollTimeout() reliability.Time {
-	return min(r.tellAt, r.seedAt, r.slowAt, r.lookAt, r.replanAt)
+	return min(r.tellAt, r.seedAt, r.slowAt, r.lookAt, r.replanAt, r.knockAt)
 }
 
 func (r *Replicator) send(l *objectLink, f Flow, b []byte) {

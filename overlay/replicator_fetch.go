@@ -29,6 +29,11 @@ const (
 	// unknownPace is how long a neighbor is expected to take for an object before
 	// it has given one.
 	unknownPace = 500 * time.Millisecond
+	// knockAfter is how long nothing may be to be had before a node asks for what
+	// nobody has shown, and maxKnockShift how many times that doubles while
+	// nothing comes.
+	knockAfter    = 2 * time.Second
+	maxKnockShift = 4
 	// slowPace is how long an object may take to come from a neighbor that is not
 	// called slow.
 	slowPace = 4 * time.Second
@@ -60,8 +65,8 @@ func (r *Replicator) handleHave(now reliability.Time, l *objectLink, b []byte) e
 		}
 	}
 	if kind != owire.HaveRemove && len(ranges) > 0 {
-		l.grown, l.idle, l.mute = now, false, false
-		r.show(now, l)
+		l.grown, l.idle, l.told = now, false, true
+		r.noteSpread(now, l, ranges)
 	}
 	r.stale = true
 	r.fetch(now)
@@ -102,8 +107,70 @@ func (r *Replicator) underWay(now reliability.Time) int {
 	return max(n, len(r.requests)-r.p.InFlight) + len(r.judged)
 }
 
-// fetch asks for objects as long as there is room.
+// fetch asks for objects as long as there is room. If nothing is to be had
+// anywhere, or nothing comes, it will knock in a while.
 func (r *Replicator) fetch(now reliability.Time) {
+	r.fill(now)
+	if r.want.empty() && len(r.requests) == 0 || len(r.links) == 0 {
+		r.knockAt = reliability.Never
+		return
+	}
+	wait := knockAfter
+	if len(r.requests)+len(r.judged) > 0 {
+		wait = slowPace
+	}
+	at := max(r.cameAt, r.knockedAt).Add(wait << min(r.knocks, maxKnockShift))
+	if at <= now {
+		at = now.Add(lookPause)
+		if r.knockAt > now {
+			at = min(at, r.knockAt) // what comes in does not put it off
+		}
+	}
+	r.knockAt = at
+}
+
+// knock asks neighbors for what they have not told to have, each for something
+// else: what nobody shows, and what is long in coming. Somebody who brings
+// objects into the group shows them to few, and does not know who gets them from
+// nobody.
+func (r *Replicator) knock(now reliability.Time) {
+	r.knocks++
+	r.knockedAt = now
+	doors := slices.DeleteFunc(slices.Clone(r.links), func(l *objectLink) bool { return l.Suspect || l.bad >= maxBad })
+	r.rand.Shuffle(len(doors), func(i, j int) { doors[i], doors[j] = doors[j], doors[i] })
+	doors = doors[:min(len(doors), max(2*r.p.InFlight-len(r.requests)-len(r.judged), 0))]
+	var wanted []uint64
+	r.want.ranges(func(objects ObjectRange) bool {
+		for i := objects.First; i <= objects.Last && len(wanted) < len(doors); i++ {
+			wanted = append(wanted, i)
+		}
+		return len(wanted) < len(doors)
+	})
+	for _, q := range r.requests {
+		if len(wanted) < len(doors) && now.Sub(q.asked) >= slowPace && !slices.Contains(wanted, q.index) {
+			wanted = append(wanted, q.index)
+		}
+	}
+	for i, index := range wanted {
+		// Who has told of it is asked in the usual way.
+		if l := doors[i]; !l.has.has(index) && !slices.ContainsFunc(r.requests, func(q *objectRequest) bool { return q.index == index && q.link == l }) {
+			r.ask(now, index, l)
+		}
+	}
+}
+
+// requestsFor returns the requests for an object.
+func (r *Replicator) requestsFor(index uint64) (list []*objectRequest) {
+	for _, q := range r.requests {
+		if q.index == index {
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
+// fill asks for what neighbors have.
+func (r *Replicator) fill(now reliability.Time) {
 	r.replanAt = reliability.Never
 	for !r.want.empty() && r.underWay(now) < r.p.InFlight {
 		if r.stale && now.Sub(r.planned) >= planAge {
@@ -324,6 +391,9 @@ func (r *Replicator) end(q *objectRequest) {
 // fail ends a request without an object, which is wanted again.
 func (r *Replicator) fail(now reliability.Time, q *objectRequest) {
 	r.end(q)
+	if len(r.requestsFor(q.index)) > 0 {
+		return // it may still come from another one
+	}
 	r.stats.Failed++
 	r.want.add(ObjectRange{First: q.index, Last: q.index})
 	r.events.push(ReplicationEvent{Kind: ObjectFailed, Index: q.index, Peer: q.link.Peer})
@@ -383,6 +453,8 @@ func (r *Replicator) handleObject(now reliability.Time, l *objectLink, b []byte)
 	}
 	l.got++
 	l.gotAt = now
+	r.knocks, r.cameAt = 0, now
+	r.withdraw(m.Index)
 	r.stats.Received++
 	r.stats.BytesReceived += uint64(len(m.Value))
 	r.judged = append(r.judged, objectCame{m.Index, l})
@@ -411,14 +483,17 @@ func (r *Replicator) takeLate(index uint64) bool {
 		r.want.remove(ObjectRange{First: index, Last: index})
 		return true
 	}
-	for _, q := range r.requests {
-		if q.index == index {
-			r.end(q)
-			r.send(q.link, FlowReplication, owire.AppendCancel(nil, q.id))
-			return true
-		}
+	return r.withdraw(index)
+}
+
+// withdraw ends all requests for an object, and reports whether there were any.
+func (r *Replicator) withdraw(index uint64) bool {
+	list := r.requestsFor(index)
+	for _, q := range list {
+		r.end(q)
+		r.send(q.link, FlowReplication, owire.AppendCancel(nil, q.id))
 	}
-	return false
+	return len(list) > 0
 }
 
 // Judge tells whether an object that came is right. If it is, the node has it

@@ -48,6 +48,9 @@ func (r *Replicator) handleRequest(now reliability.Time, l *objectLink, b []byte
 			s.asked, s.id = true, m.ID
 		}
 	}
+	if r.isCry(l, m.Index) {
+		r.feed(now, l, m.Index)
+	}
 	l.queued++
 	r.queue = append(r.queue, q)
 	r.give(now)
@@ -172,7 +175,7 @@ func (r *Replicator) foremost(now reliability.Time) (best *objectQuestion) {
 
 // worth tells how much a neighbor passes on, in powers of eight.
 func (l *objectLink) worth() int {
-	if l.mute {
+	if !l.told {
 		return 0
 	}
 	return (bits.Len(uint(l.got+l.spread)) + 2) / 3
@@ -221,8 +224,25 @@ func (r *Replicator) Give(now reliability.Time, request uint64, value ...[]byte)
 	}
 	r.send(q.link, FlowObjects, b)
 	r.gave(now, q.link, q.index)
+	r.spare(now, q.index)
 	r.give(now)
 	return nil
+}
+
+// spare has a node whose line takes long for an object give it only once while
+// others wait for it: who got it gives it to them sooner, and they ask this node
+// for something else.
+func (r *Replicator) spare(now reliability.Time, index uint64) {
+	slow := now.Sub(r.gaveAt) >= slowPace && r.gaveAt != 0 && r.wasBusy
+	r.gaveAt, r.wasBusy = now, len(r.queue) > 0
+	if !slow {
+		return
+	}
+	for _, q := range slices.Clone(r.queue) {
+		if q.index == index {
+			r.refuse(q)
+		}
+	}
 }
 
 // Deny refuses the request of that number.

@@ -14,7 +14,7 @@ import (
 )
 
 // objectNet is a mesh of replicators. Node 0 brings objects that all others
-// want. An object is a short stand-in; its size on the line is nominal.
+// want.
 type objectNet struct {
 	*mesh[*Replicator]
 	objects uint64
@@ -23,10 +23,14 @@ type objectNet struct {
 	wrong   int
 }
 
-const nominalObject = 64 << 10
+const objectLen = 64 << 10
 
-func objectValue(index uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{2, 0, 8}, index)
+// objectBody is what is the same in all objects.
+var objectBody = make([]byte, objectLen-13)
+
+// objectHead begins an object: a long AMF0 string, and its index.
+func objectHead(index uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32([]byte{0x0c}, objectLen-5), index)
 }
 
 func newObjectNet(t testing.TB, o meshOptions, objects uint64, tune func(n *meshNode[*Replicator], c *ReplicationConfig)) *objectNet {
@@ -35,7 +39,7 @@ func newObjectNet(t testing.TB, o meshOptions, objects uint64, tune func(n *mesh
 	o.caps = CapOverlay | CapReplication
 	net := &objectNet{objects: objects, done: map[int]time.Duration{}}
 	net.mesh = newMesh(t, o, func(n *meshNode[*Replicator]) *Replicator {
-		c := ReplicationConfig{Spec: spec, Params: DefaultReplicationParams(), Rand: rand.New(rand.NewPCG(o.seed, uint64(n.index))), Transport: n}
+		c := ReplicationConfig{Spec: spec, Params: DefaultReplicationParams(), Rand: rand.New(rand.NewPCG(o.seed, uint64(n.index))), Transport: n, KeepData: true}
 		if tune != nil {
 			tune(n, &c)
 		}
@@ -43,12 +47,6 @@ func newObjectNet(t testing.TB, o meshOptions, objects uint64, tune func(n *mesh
 		n.react = func() { net.react(n, core) }
 		return core
 	})
-	net.nominal = func(s Send) int {
-		if s.Flow == FlowObjects {
-			return nominalObject
-		}
-		return 0
-	}
 	net.started = net.now
 	return net
 }
@@ -61,12 +59,11 @@ func (net *objectNet) react(n *meshNode[*Replicator], core *Replicator) {
 		}
 		switch e.Kind {
 		case ObjectRequested:
-			if err := core.Give(net.now, e.Request, objectValue(e.Index)); err != nil {
+			if err := core.Give(net.now, e.Request, objectHead(e.Index), objectBody); err != nil {
 				net.t.Fatal(err)
 			}
-			core.size = nominalObject
 		case ObjectCame:
-			right := bytes.Equal(e.Value, objectValue(e.Index))
+			right := len(e.Value) == objectLen && bytes.HasPrefix(e.Value, objectHead(e.Index))
 			if !right {
 				net.wrong++
 			}
@@ -116,7 +113,7 @@ func (net *objectNet) finish(limit time.Duration) (took time.Duration) {
 // bound is how long the best of all ways would take: the seed has to send
 // everything once, and all together N times.
 func (net *objectNet) bound() time.Duration {
-	total, up := float64(net.objects)*nominalObject, 0.0
+	total, up := float64(net.objects)*objectLen, 0.0
 	for _, n := range net.nodes {
 		if !n.core.p.NoUpload {
 			up += n.upload
@@ -130,9 +127,19 @@ func (net *objectNet) seedSends() float64 {
 }
 
 // Objects reach all members at nearly the speed of all uplinks together, and
-// leave who brought them about once.
+// leave who brought them about once. The targets are 1.15 times the fluid bound
+// and 1.1 times the data; 8 % of the former go into framing and
+// acknowledgements. Where uplinks differ by a factor of twenty or more, members
+// without quick neighbors make it longer: they may take twice the bound, or
+// three times if there are objects on lines that need 10 s for one. What such
+// lines hold back the seed sends once more, a twelfth of all and then one each
+// second.
 func TestReplicationReachesEverybody(t *testing.T) {
 	const mbit = 1e6 / 8
+	const timeTarget, sendsTarget = 1.15, 1.1
+	unequal := func(n *meshNode[*Replicator]) float64 {
+		return []float64{0.05, 1.3, 0.05, 5.3, 0.05, 27, 0.05, 5.3, 0.05, 1.3}[n.index%10] * mbit
+	}
 	for _, c := range []struct {
 		name    string
 		o       meshOptions
@@ -143,14 +150,10 @@ func TestReplicationReachesEverybody(t *testing.T) {
 		sends   float64
 		mute    float64 // who has less upload offers nothing
 	}{
-		{"60 members, 1024 objects, seed 16 Mb/s", meshOptions{nodes: 61, seed: 1, loss: 0.01, degree: 18}, 1024, 16 * mbit, nil, 1.35, 1.15, 0},
-		{"30 members, seed as fast as they", meshOptions{nodes: 31, seed: 2, loss: 0.01, degree: 18}, 1024, 4 * mbit, nil, 1.6, 1.15, 0},
-		{"half without upload", meshOptions{nodes: 61, seed: 3, loss: 0.01, degree: 18}, 512, 16 * mbit, func(n *meshNode[*Replicator]) float64 {
-			return []float64{0.05, 1.3, 0.05, 5.3, 0.05, 27, 0.05, 5.3, 0.05, 1.3}[n.index%10] * mbit
-		}, 2.1, 4, mbit},
-		{"half with hardly any upload", meshOptions{nodes: 61, seed: 4, loss: 0.01, degree: 18}, 512, 16 * mbit, func(n *meshNode[*Replicator]) float64 {
-			return []float64{0.05, 1.3, 0.05, 5.3, 0.05, 27, 0.05, 5.3, 0.05, 1.3}[n.index%10] * mbit
-		}, 2.3, 3, 0},
+		{"60 members, 1024 objects, seed 16 Mb/s", meshOptions{nodes: 61, seed: 1, loss: 0.01, degree: 18}, 1024, 16 * mbit, nil, timeTarget, sendsTarget, 0},
+		{"30 members, seed as fast as they", meshOptions{nodes: 31, seed: 2, loss: 0.01, degree: 18}, 1024, 4 * mbit, nil, timeTarget, sendsTarget, 0},
+		{"half without upload", meshOptions{nodes: 61, seed: 3, loss: 0.01, degree: 18}, 512, 16 * mbit, unequal, 2, sendsTarget, mbit},
+		{"half with hardly any upload", meshOptions{nodes: 61, seed: 4, loss: 0.01, degree: 18}, 512, 16 * mbit, unequal, 3, 1 + 1.0/helpShare + 3*62.0/512, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +175,7 @@ func TestReplicationReachesEverybody(t *testing.T) {
 				failed += n.core.stats.Failed
 				unasked += n.core.stats.Unasked
 			}
-			t.Logf("%v, %.3f of the bound; the seed sends each object %.3f times; %d reassigned, %d failed, %d came in vain", took.Round(time.Millisecond), ratio, net.seedSends(), reassigned, failed, unasked)
+			t.Logf("%v, %.3f of the bound, target %.2f; the seed sends each object %.3f times, target %.1f; %d reassigned, %d failed, %d came in vain", took.Round(time.Millisecond), ratio, timeTarget, net.seedSends(), sendsTarget, reassigned, failed, unasked)
 			if ratio > c.ratio || net.seedSends() > c.sends {
 				t.Errorf("seed %d: want at most %.2f of the bound and %.2f times", c.o.seed, c.ratio, c.sends)
 			}
@@ -659,7 +662,16 @@ func (r *Replicator) checkAccounts(t testing.TB) {
 	if len(r.requests)+len(r.judged) > 2*r.p.InFlight {
 		t.Fatalf("%d requests", len(r.requests))
 	}
-	for _, s := range []*indexSet{&r.have, &r.want, &r.hidden, &r.unshown} {
+	lent := map[*objectLink]int{}
+	for _, o := range r.lent {
+		lent[o.link]++
+	}
+	for _, l := range r.links {
+		if l.lent != lent[l] {
+			t.Fatalf("%d lent objects counted, %d there", l.lent, lent[l])
+		}
+	}
+	for _, s := range []*indexSet{&r.have, &r.want, &r.hidden, &r.unshown, &r.again} {
 		if err := s.check(); err != nil {
 			t.Fatal(err)
 		}

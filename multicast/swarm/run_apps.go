@@ -41,12 +41,14 @@ type arrival struct {
 	hops  int
 }
 
-const (
-	// questionsEach is the time between two questions in the whole group.
-	questionsEach = 20 * time.Millisecond
-	// questionPatience is how long an answer is waited for.
-	questionPatience = 15 * time.Second
-)
+// questionPatience is how long an answer is waited for.
+const questionPatience = 15 * time.Second
+
+// questionsEach is the time between two questions in a whole group: 20 ms, and
+// less in large ones, where there is room for more of them.
+func questionsEach(nodes int) time.Duration {
+	return max(20*time.Millisecond*1000/time.Duration(max(nodes, 1000)), 2*time.Millisecond)
+}
 
 // route has members ask for random addresses, under churn.
 func (r *run) route() error {
@@ -63,7 +65,7 @@ func (r *run) route() error {
 	s.apps.routed = func(n *Node, c *appsCore, e *overlay.RouterEvent) { s.routed(asked, n, c, e) }
 	chance := stream(r.sc.Seed, "questions", 0)
 	end := s.now.Add(r.sc.Duration)
-	s.Every(questionsEach, func() bool {
+	s.Every(questionsEach(r.sc.Nodes), func() bool {
 		if len(s.truth.members) == 0 {
 			return true
 		}
