@@ -279,7 +279,7 @@ func (s *stream) handleStop(n *neighbor, m wire.Stop) {
 		return
 	}
 	if m.Stop == 0 || s.win.known >= m.Stop {
-		if s.publishing {
+		if s.publishing && !s.declined(n, c) {
 			s.hopLeft(c, n.index)
 		}
 		s.removeChild(c, i, m.Stop)

@@ -16,9 +16,12 @@ const (
 	// nativeWait is how long a fragment that was lost on the LAN is waited for
 	// before it is pulled: reordering only, since nobody sends it again there.
 	nativeWait = 20
+	// nativeLate is the same while nothing newer has come natively: a neighbor
+	// nearer to the publisher may have told of it before it is due here.
+	nativeLate = 300
 	// nativeCheck is how often the share that comes natively is looked at;
 	// nativeGood of all fragments over nativeProof make a stream native, and
-	// nativeSilence, or less than nativeBad of them, end it.
+	// nativeSilence, or less than nativeBad of them twice in a row, end it.
 	nativeCheck   = 250
 	nativeProof   = 2000
 	nativeSilence = 500
@@ -27,6 +30,12 @@ const (
 	// nativeHeard is for how long a stream counts as multicast natively after
 	// something was heard of it.
 	nativeHeard = 2000
+	// nativeDeclined is for how long a neighbor that has a slice natively is not
+	// made a first hop of it, unless it asks.
+	nativeDeclined = 60_000
+	// nativeLastResort is how long a fragment must have been missed to be pulled
+	// from the publisher.
+	nativeLastResort = 1000
 	// maxNativeOut bounds what waits to be multicast.
 	maxNativeOut = 4096
 )
@@ -50,6 +59,7 @@ type nativeStream struct {
 	newest, base fragmenter.ID
 	checkedAt    millis
 	goodSince    millis // since when enough comes, 0 if it does not
+	wasBad       bool   // too little came when last looked at
 	on           bool   // all slices come natively
 }
 
@@ -295,6 +305,9 @@ func (s *stream) checkNative() {
 	}
 	share := float64(came) / float64(all)
 	switch {
+	case share < nativeBad && nat.on && !nat.wasBad:
+		nat.wasBad = true // one long burst of loss
+		return
 	case share < nativeBad:
 		nat.goodSince = 0
 		if nat.on {
@@ -306,6 +319,7 @@ func (s *stream) checkNative() {
 	case !nat.on && s.e.ms.after(nat.goodSince) >= nativeProof:
 		s.setNative(true)
 	}
+	nat.wasBad = false
 }
 
 // setNative takes the slices from the neighbors that push them, or gives them
@@ -332,6 +346,24 @@ func (s *stream) setNative(on bool) {
 		s.seek()
 	}
 }
+
+// declined notes at the publisher that a neighbor has stopped a slice at once,
+// and reports whether it did because it has it natively. Such a neighbor is not
+// made a first hop again until it asks: it would stop the slice each time, and
+// be sent again what it is thought to have missed.
+func (s *stream) declined(n *neighbor, c int) bool {
+	if !s.e.native.available {
+		return false
+	}
+	s.peers[n.index].refused[c] = s.e.ms + nativeDeclined
+	s.source.dirty = true
+	return true
+}
+
+// pullsFromSource reports whether a missing fragment of a slice may be pulled from
+// the publisher: on native multicast only when it is known for so long that all
+// others can be taken to have lost it.
+func (sl *slice) pullsFromSource(age float32) bool { return !sl.native || age > nativeLastResort }
 
 // isHeardNatively reports whether somebody multicasts the stream natively.
 func (s *stream) isHeardNatively() bool {

@@ -154,8 +154,10 @@ func (s *stream) pullWait(id fragmenter.ID, sl *slice, m mark) (wait float32, ra
 		return never, 2
 	}
 	switch {
-	case sl.native:
+	case sl.native && id < s.nat.newest:
 		return nativeWait + settle, 2
+	case sl.native:
+		return nativeLate + settle, 2
 	case sl.parent == none && !sl.ran:
 		return waitNeverRan, 2
 	case sl.parent == none:
@@ -325,7 +327,11 @@ func (s *stream) mayHold(p *peer, id fragmenter.ID, c int, age float32) bool {
 	if !p.is(peerExt) {
 		return p.plain != nil && p.plain.has(id)
 	}
-	if !p.relays() && !p.is(peerPublisher) {
+	if p.is(peerPublisher) {
+		if !s.slices[c].pullsFromSource(age) {
+			return false
+		}
+	} else if !p.relays() {
 		return false
 	}
 	if id <= p.last {

@@ -274,7 +274,7 @@ func (s *stream) assignHops() {
 		if s.slices[c].hop() != nil {
 			continue
 		}
-		if best, _ := s.bestHop(none); best != none {
+		if best, _ := s.bestHop(c, none); best != none {
 			s.giveSlice(c, s.e.neighbors[best])
 		}
 	}
@@ -301,12 +301,12 @@ func (s *stream) hopScore(index int16, has int) float32 {
 	return (value + 0.1*k + 1) / (30 + latency) / ((1 + hopSpread*float32(has)) * (1 + float32(has*sliceCount)/k))
 }
 
-// bestHop returns the neighbor that should get the next slice, other than one.
-func (s *stream) bestHop(except int16) (best int16, score float32) {
+// bestHop returns the neighbor that should get a slice next, other than one.
+func (s *stream) bestHop(c int, except int16) (best int16, score float32) {
 	best = none
 	for i := range s.peers {
 		p := &s.peers[i]
-		if int16(i) == except || !p.takesPart() || !p.is(peerExt) || p.statusAt == 0 || s.e.neighbors[i].suspect.isAhead(s.e.ms) {
+		if int16(i) == except || !p.takesPart() || !p.is(peerExt) || p.statusAt == 0 || p.refused[c].isAhead(s.e.ms) || s.e.neighbors[i].suspect.isAhead(s.e.ms) {
 			continue
 		}
 		if sc := s.hopScore(int16(i), s.hopsOf(int16(i))); best == none || sc > score {
@@ -355,7 +355,7 @@ func (s *stream) improveHops() {
 			continue
 		}
 		index := hop.index
-		best, score := s.bestHop(index)
+		best, score := s.bestHop(c, index)
 		present := s.hopScore(index, s.hopsOf(index)-1)
 		if p := &s.peers[index]; p.lowest[c] == wire.NoChild && p.statusAt.after(s.slices[c].changed) > hopIdle {
 			present /= 4
@@ -421,6 +421,12 @@ func (s *stream) hopsLeaving() int {
 // found nobody, does it feed more than its first hops.
 func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
+	s.peers[n.index].refused[c] = 0 // it wants slices again
+	if s.e.native.available && s.slices[c].hop() == nil && s.peers[n.index].takesPart() {
+		s.source.resend[c] = m.Start
+		s.giveSlice(c, n)
+		return
+	}
 	ch := s.slices[c].child(n.index)
 	known := ch != nil && ch.first && ch.stop == 0
 	if src := s.source; !known && m.Urgent && src.lastHop[c] == n.index && s.e.ms.after(src.moved[c]) < hopBack && src.moved[c] != 0 {

@@ -68,7 +68,7 @@ func setSim(sc *swarm.Scenario, name, value string) (err error) {
 		"duration": &sc.Duration, "ramp": &sc.Ramp, "settle": &sc.Settle, "window": &sc.Window, "margin": &sc.Margin,
 	}
 	rates := map[string]*float64{"rate": &sc.Rate, "leaf-line": &sc.LeafLine}
-	shares := map[string]*float64{"loss": &sc.Loss, "unreachable": &sc.Unreachable}
+	shares := map[string]*float64{"loss": &sc.Loss, "unreachable": &sc.Unreachable, "native": &sc.Native, "native-loss": &sc.NativeLoss}
 	numbers := map[string]*float64{
 		"rho": &sc.Rho, "source-upload": &sc.SourceUpload, "loss-burst": &sc.LossBurst, "boot": &sc.BootRTT,
 	}

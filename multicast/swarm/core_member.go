@@ -60,6 +60,9 @@ func memberMaker(spec *groupspec.Spec) coreMaker {
 		if err != nil {
 			return nil, err
 		}
+		if n.native.on = s.hasNative(n); n.native.on {
+			member.Engine().SetNative(s.now, true, false, 0)
+		}
 		if n != s.ledger.source {
 			n.View = newView(s, n)
 			member.Engine().Play(s.now, streamName, multicast.PlayOptions{OmitBody: true})
@@ -150,11 +153,13 @@ func (c *memberCore) Observe(_ reliability.Time, n *Node) bool {
 	case scopeUplink:
 		return false
 	case scopeStreams:
+		c.pollNative(n)
 		for e, ok := c.Engine().PollEvent(); ok; e, ok = c.Engine().PollEvent() {
 			n.stream(&e)
 		}
 		return false
 	}
+	c.pollNative(n)
 	for e, ok := c.PollEvent(); ok; e, ok = c.PollEvent() {
 		switch {
 		case e.Kind == multicast.MemberRing:

@@ -60,6 +60,7 @@ type ledger struct {
 
 	media  media
 	joins  joins
+	native nativeBooks
 	viewed []*view // of nodes that are gone
 }
 
@@ -133,6 +134,7 @@ func (l *ledger) received(from, to *Node, p *packet) {
 	}
 	payload := uint64(len(p.data) - fragmentHead(p.data))
 	l.media.checkFragment(l.sim, to, id, p.data)
+	l.repaired(from, to, payload)
 	first := v.fragment(id)
 	switch {
 	case !l.on:

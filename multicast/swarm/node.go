@@ -33,6 +33,7 @@ type Node struct {
 	urgent reliability.Time // the same of all but objects
 	island int32
 	lan    int32 // 0: none
+	native nativeEnd
 	far    netip.AddrPort
 
 	// sessions are with the nodes of fars, at the same places.

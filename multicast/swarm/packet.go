@@ -18,6 +18,7 @@ const (
 	kindCloseFlow    // the far end closes or refuses a flow
 	kindCloseSession // the far end has let go
 	kindAgain        // not under way: the sender has learned that it was lost
+	kindNative       // by native multicast: one packet for all who listen
 )
 
 // packet is a message, or what stands for one, on its way.

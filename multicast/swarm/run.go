@@ -31,7 +31,7 @@ func Run(sc *Scenario, o Options) (*Report, error) {
 	}}
 	steps := map[string]func() error{
 		"overlay": r.overlay, "steady": r.media, "tight": r.tight, "delay": r.delay, "scale": r.scale,
-		"join": r.media, "flash": r.media, "overload": r.media, "cliff": r.cliff, "route": r.route, "post": r.post,
+		"fusion": r.fusion, "join": r.media, "flash": r.media, "overload": r.media, "cliff": r.cliff, "route": r.route, "post": r.post,
 		"replicate": r.replicate,
 	}
 	step, ok := steps[sc.Name]

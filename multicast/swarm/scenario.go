@@ -50,6 +50,10 @@ type Scenario struct {
 	// directly. NAT replaces it by kinds of NAT.
 	Unreachable float64
 	NAT         []NATShare
+	// Native is the share of the members that have native multicast in common
+	// with the publisher, NativeLoss what each of them loses of it, in bursts
+	// like all else.
+	Native, NativeLoss float64
 	// BootRTT is how many round trips a newcomer needs until the introducer
 	// has named members to it.
 	BootRTT float64
@@ -87,7 +91,7 @@ func About(name string) string {
 		"scale":     "how the delay grows with the number of members",
 		"join":      "from dialing to the first playable frame, in a running group",
 		"flash":     "everybody joins within 30 s",
-		"fusion":    "islands of native multicast among ordinary members",
+		"fusion":    "native multicast for most of the members, and what happens when it goes away",
 		"overload":  "less upload than the stream needs, ρ = 0.9: what is kept",
 	}[name]
 }
@@ -118,6 +122,7 @@ func Named(name string, n int) (*Scenario, error) {
 		sc.Ramp, sc.Settle, sc.Duration = 30*time.Second, 0, 45*time.Second
 	case "fusion":
 		sc.Nodes, sc.Duration = 1000, time.Minute
+		sc.Native, sc.NativeLoss = 0.8, 0.02
 	case "overload":
 		sc.Nodes, sc.Duration, sc.Rho = 1000, time.Minute, 0.9
 	case "replicate":
@@ -158,6 +163,8 @@ func (sc *Scenario) Validate() error {
 		{"rate", sc.Rate, 16_000, 1e9},
 		{"loss", sc.Loss, 0, 0.5},
 		{"loss burst", sc.LossBurst, 1, 1000},
+		{"native", sc.Native, 0, 1},
+		{"native loss", sc.NativeLoss, 0, 0.5},
 		{"rho", sc.Rho, 0, 1000},
 		{"unreachable", sc.Unreachable, 0, 0.95},
 		{"source upload", sc.SourceUpload, 0, 1e6},

@@ -52,6 +52,8 @@ func (sc *Scenario) settings() []Setting {
 		{Name: "loss-burst", Value: number(sc.LossBurst), Help: "packets lost in a row, on average"},
 		{Name: "unreachable", Value: number(sc.Unreachable), Help: "share of pairs that can't connect directly"},
 		{Name: "nat", Value: natText(sc.NAT), Help: "kinds of NAT instead: share × open, cone or symmetric"},
+		{Name: "native", Value: number(sc.Native), Help: "share of members that native multicast reaches"},
+		{Name: "native-loss", Value: number(sc.NativeLoss), Help: "share of packets that each of them loses there"},
 		{Name: "boot", Value: number(sc.BootRTT), Help: "round trips until the introducer has named members"},
 		{Name: "churn", Value: churn, Help: fmt.Sprintf("scale of the Weibull(%.2f) distribution of session lengths, or off; %.0f %% of the leaves are silent", sc.Churn.Session.Shape, 100*sc.Churn.Silent)},
 		{Name: "faults", Value: strings.Join(faults, ","), Help: "kind=share@time+duration, counted from the beginning of the measurement"},

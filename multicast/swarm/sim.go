@@ -12,7 +12,8 @@ import (
 // event is one thing that will happen: a packet, a node's deadline, or a call.
 type event struct {
 	p *packet
-	// node is the node that wants to be woken, or ^index of a call.
+	// node is the node that wants to be woken or that native multicast reaches,
+	// or ^index of a call.
 	node int32
 	gen  uint32
 }
@@ -109,6 +110,8 @@ func (s *Sim) Step() bool {
 	s.now = max(s.now, at)
 	s.done++
 	switch {
+	case e.p != nil && e.p.kind == kindNative:
+		s.arriveNative(e.p, s.nodes[e.node])
 	case e.p != nil:
 		s.arrive(e.p)
 	case e.node >= 0:

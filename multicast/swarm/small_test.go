@@ -118,3 +118,21 @@ func TestSmallOverlay1000(t *testing.T) {
 		t.Error("the figures are far from those of a working ring")
 	}
 }
+
+// A group of which most members have native multicast: what they lose there
+// comes from neighbors, and hardly any of it from the publisher.
+func TestSmallFusion(t *testing.T) {
+	sc := named(t, "fusion", 60)
+	sc.Ramp, sc.Settle, sc.Duration, sc.Churn.On = 2*time.Second, 10*time.Second, 10*time.Second, false
+	s, m := play(t, sc)
+	unbroken(t, s)
+	b := s.ledger.native
+	loss := float64(b.lost) / float64(b.came+b.lost)
+	t.Logf("delivery %.5f, %.4f lost, repair %.2f, of it from the publisher %.3f", m["delivery"], loss, float64(b.repair)/float64(b.lost), float64(b.fromSource)/float64(b.lost))
+	if loss < 0.015 || loss > 0.025 {
+		t.Errorf("%.4f is lost, want 0.02", loss)
+	}
+	if m["delivery"] < 0.999 || b.repair > 2*b.lost || b.fromSource > b.lost/10 {
+		t.Error("the figures are far from those of a working group")
+	}
+}
