@@ -91,9 +91,11 @@ func (s *stream) tickJoin() {
 	if !j.placed || !j.pulling {
 		return
 	}
-	if k := s.keyFrame; !s.playable && k.first > j.first && s.isWhole(k.begin, k.last) {
-		j.first, j.key = k.first, k.last
-		s.startDelivery(k.first)
+	if k := s.keyFrame; !s.playable && k.begin > max(j.key, j.first) && s.isWhole(k.begin, k.last) {
+		if first := s.setupBefore(k.begin); first > j.first && s.isWhole(first, k.last) {
+			j.first, j.key = first, k.last
+			s.startDelivery(first)
+		}
 	}
 	id, missing := s.win.NextMissing(max(j.first, s.win.live))
 	if !missing || id > j.head {

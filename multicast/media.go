@@ -135,7 +135,7 @@ func (s *stream) classify(f *fragmenter.Fragment) {
 	case reliability.ClassKey:
 		s.videoAt = s.e.ms
 		if f.ID > s.keyFrame.begin {
-			s.keyFrame = keyFrame{begin: f.ID, first: s.setupBefore(f.ID), last: last}
+			s.keyFrame = keyFrame{begin: f.ID, last: last}
 		}
 	case reliability.ClassReference, reliability.ClassDisposable:
 		s.videoAt = s.e.ms
@@ -164,10 +164,20 @@ func (s *stream) backdate(f *fragmenter.Fragment, last fragmenter.ID) {
 }
 
 // setupBefore returns where the run of configurations begins that stands right
-// before a fragment.
+// before a fragment. The ones next to it come in other slices, often later: a
+// joiner that began after them could show no picture until they are repeated.
+// So what is still missing there counts as part of the run.
 func (s *stream) setupBefore(id fragmenter.ID) fragmenter.ID {
-	first := id
-	for i := id - 1; s.win.Has(i) && id-i < setupMax; i-- {
+	first, missing := id, 0
+	for i := id - 1; s.win.contains(i) && i >= s.win.live && id-i < setupMax && missing < sliceCount; i-- {
+		if !s.win.Has(i) {
+			if s.win.at(i).mark&markDead != 0 {
+				break // nobody waits for it any more
+			}
+			missing++
+			first = i
+			continue
+		}
 		m := s.win.at(i).mark
 		if class, known := m.class(); !known || class != reliability.ClassConfig {
 			break
@@ -182,9 +192,8 @@ func (s *stream) setupBefore(id fragmenter.ID) fragmenter.ID {
 // setupMax bounds the fragments of configurations before a key frame.
 const setupMax = 64
 
-// keyFrame is where the newest key frame lies: first is where the
-// configurations before it begin.
-type keyFrame struct{ first, begin, last fragmenter.ID }
+// keyFrame is where the newest key frame lies.
+type keyFrame struct{ begin, last fragmenter.ID }
 
 // observe follows how the parent serves the slice: how late it is, and how far
 // in each order of service.

@@ -109,8 +109,9 @@ func (s *stream) fillStatus(m *wire.Status) {
 	m.Leaf = s.slots.k == 0 && !s.publishing
 	m.Slots, m.Used = s.slots.k, s.used
 	m.Queue = s.e.config.Uplink.QueueTime(s.e.now)
-	if k := s.keyFrame; k.first != 0 && k.first >= s.win.live {
-		m.KeyFrame, m.KeyFragments = k.first, int(k.last-k.first)+1
+	if k := s.keyFrame; k.begin != 0 && k.begin >= s.win.live {
+		m.KeyFrame = s.setupBefore(k.begin)
+		m.KeyFragments = int(k.last-m.KeyFrame) + 1
 	}
 	if s.clock.valid {
 		m.HasClock, m.Stratum, m.Clock = true, s.clock.stratum, s.clock.at(s.e.ms)
