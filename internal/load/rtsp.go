@@ -20,6 +20,8 @@ type RTSPReader struct {
 	// OnPacket, if set, sees every interleaved frame: the channel (even is
 	// RTP) and the packet, borrowed for the call.
 	OnPacket func(channel byte, packet []byte)
+	// Dial connects to the server; nil is the plain way.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	cseq    int
 	session string
@@ -32,8 +34,11 @@ func (r *RTSPReader) Run(ctx context.Context) (received int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
+	dial := r.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, "tcp", u.Host)
 	if err != nil {
 		return 0, err
 	}
