@@ -113,6 +113,9 @@ lint: $(TOOLS)/stamp ## run the pinned linters
 generate: ## make the generated pages and examples again
 	go generate ./...
 
+screenshots: build ## take the pictures of docs/images again, with headless Chromium
+	.ci/screenshots docs/images
+
 # A static binary on an empty base: nothing is pulled.
 build/ringcast: ui
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $@ ./cmd/ringcast
@@ -125,4 +128,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test cross race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate docker clean
+.PHONY: help build ui demo test cross race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate screenshots docker clean

@@ -15,9 +15,9 @@ const pageStyle = `
 --warn:#ff8a6b;--good:#5fd197;--c0:#6aa6f8;--c1:#f3a45c;--c2:#5ccaa0;--c3:#c98be0;--c4:#f0809b;--c5:#9aa0aa}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1320px;margin:0 auto;padding:32px 28px 60px}
+main{max-width:1320px;margin:0 auto;padding:32px min(28px,4vw) 60px}
 header{display:flex;flex-wrap:wrap;align-items:baseline;gap:4px 18px;border-bottom:2px solid var(--ink);padding-bottom:14px}
-h1{font-size:30px;margin:0;letter-spacing:-.02em}
+h1{font-size:30px;line-height:1.25;margin:0;letter-spacing:-.02em}
 h1 small{font-weight:400;color:var(--dim);font-size:17px;letter-spacing:0;margin-left:10px}
 header p{margin:0;color:var(--dim)}
 h2{font-size:18px;margin:34px 0 12px}
@@ -26,8 +26,8 @@ h2{font-size:18px;margin:34px 0 12px}
 .card{padding:10px 14px 12px}
 .card b{display:block;white-space:nowrap;font-size:20px;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
 .card span{color:var(--dim);font-size:12.5px}
-.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(430px,1fr));gap:14px}
-.squares{display:grid;grid-template-columns:repeat(auto-fill,minmax(380px,1fr));gap:14px;margin-top:14px}
+.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));gap:14px}
+.squares{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,380px),1fr));gap:14px;margin-top:14px}
 figure{margin:0;padding:14px 16px 10px}
 figure h3{margin:0;font-size:15px}
 figure p{margin:2px 0 8px;color:var(--dim);font-size:13px;min-height:1.5em}

@@ -68,7 +68,7 @@
         lines.append(svg('path', { d: arc(self, at, slice), class: 'push out', stroke: colors[slice], 'marker-end': `url(#tip${slice})` }));
       }
       dots.append(svg('circle', { cx: at[0], cy: at[1], r: n.side ? 7 : 5, class: n.suspect ? 'peer suspect' : n.side ? 'peer near' : 'peer' },
-        svg('title', {}, `${n.peerID.slice(0, 16)}, ${n.rttMilliseconds.toFixed(1)} ms`)));
+        svg('title', {}, `${n.peerID.slice(0, 16)}, ${roundTrip(n)}`)));
     }
     dots.append(svg('circle', { cx: self[0], cy: self[1], r: 9, class: 'self' }, svg('title', {}, 'this node')));
     const tips = svg('defs', {}, ...colors.map((c, i) => svg('marker', { id: 'tip' + i, viewBox: '0 0 8 8', refX: 12, refY: 4, markerWidth: 5, markerHeight: 5, orient: 'auto-start-reverse' },
@@ -143,11 +143,13 @@
       const bar = html('meter', { min: 0, max: 1, low: 0.9, high: 0.99, optimum: 1, value: m.windowFill, 'aria-label': 'window of ' + s.name });
       return html('div', { class: 'window' }, html('h4', {}, s.name), bar, html('dl', {},
         pair('Window', (100 * m.windowFill).toFixed(1) + ' %'), pair('Holes', `${m.holes}, ${m.pullsInFlight} asked for`),
-        pair('Behind publisher', m.publishing ? 'is the publisher' : m.delaySeconds.toFixed(2) + ' s'),
+        pair('Behind publisher', m.publishing ? 'is the publisher' : (m.delaySeconds < 1 ? Math.round(m.delaySeconds * 1000) + ' ms' : m.delaySeconds.toFixed(2) + ' s')),
         pair('Parents', `${m.owners} of 8 slices`), pair('Children', `${m.children} of ${m.slots} slots`),
         pair('Upload queue', Math.round(m.queueSeconds * 1000) + ' ms')));
     }));
   }
+
+  const roundTrip = (n) => n.rttMilliseconds > 0 ? n.rttMilliseconds.toFixed(1) + ' ms' : 'not known';
 
   function marks(slices) {
     return html('span', { class: 'marks' }, ...slices.map((i) => html('span', { class: 'slice slice' + i, title: 'slice ' + i }, String(i))));
@@ -159,7 +161,7 @@
       return html('tr', {},
         html('th', { scope: 'row' }, html('code', { title: n.peerID }, n.peerID.slice(0, 12))),
         html('td', {}, n.side ? (n.side > 0 ? '+' : '') + n.side : ''),
-        html('td', { class: 'number' }, n.rttMilliseconds.toFixed(1) + ' ms'),
+        html('td', { class: 'number' }, roundTrip(n)),
         html('td', {}, marks(all(n, 'from'))), html('td', {}, marks(all(n, 'to'))),
         html('td', {}, words.join(', ')), html('td', {}, html('code', {}, n.remote || '')));
     }));
@@ -215,6 +217,7 @@
     const seen = (message) => {
       const e = JSON.parse(message.data);
       const what = [e.stream, e.peerID && e.peerID.slice(0, 12), e.message].filter(Boolean).join(' ');
+      get('quiet').hidden = true;
       get('events').prepend(html('li', {}, html('time', { datetime: e.time }, new Date(e.time).toLocaleTimeString()), ' ', html('code', {}, e.code), ' ', what));
       while (get('events').childElementCount > 50) get('events').lastElementChild.remove();
     };
