@@ -129,10 +129,10 @@ func AppendAnnouncementBody(b []byte, a Announcement) []byte {
 // see Clamped. It keeps nothing of b.
 func ParseAnnouncement(b []byte) (Announcement, error) {
 	r := open(b, TypeAnnouncement)
-	if r.err != nil {
-		return Announcement{}, r.err
+	if r.Err != nil {
+		return Announcement{}, r.Err
 	}
-	return ParseAnnouncementBody(r.b)
+	return ParseAnnouncementBody(r.B)
 }
 
 // ParseAnnouncementBody reads an announcement without its type byte.
@@ -221,5 +221,5 @@ func AppendEnd(b []byte, end fragmenter.ID) []byte {
 func ParseEnd(b []byte) (fragmenter.ID, error) {
 	r := open(b, TypeEnd)
 	end := r.id()
-	return end, r.err
+	return end, r.Err
 }

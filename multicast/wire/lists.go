@@ -55,7 +55,7 @@ func AppendBusy(b []byte, pause time.Duration, ids []fragmenter.ID) []byte {
 // returns the pause, at most a minute.
 func ParseBusy(dst []fragmenter.ID, b []byte) (ids []fragmenter.ID, pause time.Duration, err error) {
 	r := open(b, TypeBusy)
-	pause = durationOf(min(r.number(), maxPause))
+	pause = durationOf(min(r.Number(), maxPause))
 	ids, err = parseIDs(dst, r)
 	return ids, pause, err
 }
@@ -85,18 +85,18 @@ func appendIDs(b []byte, ids []fragmenter.ID) []byte {
 func parseIDs(dst []fragmenter.ID, r reader) ([]fragmenter.ID, error) {
 	start := len(dst)
 	id := fragmenter.ID(0)
-	for i := range r.count(MaxIDs) {
+	for i := range r.Count(MaxIDs) {
 		step := r.id()
 		if i > 0 {
 			step++
 		}
 		id += step
 		if step == 0 || id > fragmenter.MaxID {
-			r.fail(ErrMalformed)
+			r.Fail(ErrMalformed)
 		}
 		dst = append(dst, id)
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return dst[:start], err
 	}
 	return dst, nil
@@ -135,21 +135,21 @@ func ParseLost(dst []Range, b []byte) ([]Range, error) {
 	r := open(b, TypeLost)
 	start := len(dst)
 	last, total := fragmenter.ID(0), fragmenter.ID(0)
-	for range r.count(MaxRanges) {
+	for range r.Count(MaxRanges) {
 		gap, more := r.id(), r.id()
 		first := last + gap
 		last = first + more
 		if gap == 0 || last > fragmenter.MaxID {
-			r.fail(ErrMalformed)
+			r.Fail(ErrMalformed)
 			break
 		}
 		if total += more + 1; total > MaxLost {
-			r.fail(ErrLimit)
+			r.Fail(ErrLimit)
 			break
 		}
 		dst = append(dst, Range{first, last})
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return dst[:start], err
 	}
 	return dst, nil

@@ -65,13 +65,13 @@ func setBits(b []byte, start, from, to int) []byte {
 func ParseMap(b []byte) (Map, error) {
 	r := open(b, TypeMap)
 	m := Map{Last: r.id()}
-	if r.err != nil {
-		return Map{}, r.err
+	if r.Err != nil {
+		return Map{}, r.Err
 	}
 	if m.Last == 0 {
 		return Map{}, ErrMalformed
 	}
-	m.bits = r.b[:min(len(r.b), MaxMapBytes)]
+	m.bits = r.B[:min(len(r.B), MaxMapBytes)]
 	return m, nil
 }
 

@@ -51,15 +51,15 @@ func AppendMask(b []byte, m Mask) []byte {
 func ParseMask(b []byte) (Mask, error) {
 	r := open(b, TypeMask)
 	switch {
-	case r.err != nil:
-		return Mask{}, r.err
-	case len(r.b) > MaxMaskBytes:
+	case r.Err != nil:
+		return Mask{}, r.Err
+	case len(r.B) > MaxMaskBytes:
 		return Mask{}, ErrLimit
-	case len(r.b) == 0:
+	case len(r.B) == 0:
 		return Mask{}, ErrTruncated
 	}
-	m := Mask{size: uint8(len(r.b))}
-	copy(m.bits[:], r.b)
+	m := Mask{size: uint8(len(r.B))}
+	copy(m.bits[:], r.B)
 	return m, nil
 }
 
@@ -76,8 +76,8 @@ func AppendPull(b []byte, id fragmenter.ID) []byte {
 func ParsePull(b []byte) (fragmenter.ID, error) {
 	r := open(b, TypePull)
 	id := r.id()
-	if r.err == nil && id == 0 {
-		r.err = ErrMalformed
+	if r.Err == nil && id == 0 {
+		r.Err = ErrMalformed
 	}
-	return id, r.err
+	return id, r.Err
 }

@@ -48,10 +48,10 @@ func AppendRequest(b []byte, m Request) []byte {
 // ParseRequest reads the message.
 func ParseRequest(b []byte) (Request, error) {
 	r := open(b, TypeRequest)
-	m := Request{Slice: r.slice(), Start: r.id(), Value: Value(r.byte())}
-	flags := r.number()
+	m := Request{Slice: r.slice(), Start: r.id(), Value: Value(r.Byte())}
+	flags := r.Number()
 	m.Urgent, m.PartialOK = flags&requestUrgent != 0, flags&requestPartialOK != 0
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Request{}, err
 	}
 	return m, nil
@@ -104,8 +104,8 @@ func appendTags(b []byte, t *Tags) []byte {
 
 func (r *reader) tags() Tags {
 	var t Tags
-	for range r.count(MaxTags) {
-		t.Add(Tag(r.byte())<<8 | Tag(r.byte()))
+	for range r.Count(MaxTags) {
+		t.Add(Tag(r.Byte())<<8 | Tag(r.Byte()))
 	}
 	return t
 }
@@ -140,8 +140,8 @@ func AppendAccept(b []byte, m *Accept) []byte {
 // ParseAccept reads the message.
 func ParseAccept(b []byte) (Accept, error) {
 	r := open(b, TypeAccept)
-	m := Accept{Slice: r.slice(), Start: r.id(), Partial: r.number()&acceptPartial != 0, Ancestors: r.tags()}
-	if err := r.end(); err != nil {
+	m := Accept{Slice: r.slice(), Start: r.id(), Partial: r.Number()&acceptPartial != 0, Ancestors: r.tags()}
+	if err := r.End(); err != nil {
 		return Accept{}, err
 	}
 	return m, nil
@@ -178,8 +178,8 @@ func AppendRefuse(b []byte, m Refuse) []byte {
 // ParseRefuse reads the message.
 func ParseRefuse(b []byte) (Refuse, error) {
 	r := open(b, TypeRefuse)
-	m := Refuse{Slice: r.slice(), Reason: RefuseReason(r.count(255))}
-	if err := r.end(); err != nil {
+	m := Refuse{Slice: r.slice(), Reason: RefuseReason(r.Count(255))}
+	if err := r.End(); err != nil {
 		return Refuse{}, err
 	}
 	return m, nil
@@ -205,7 +205,7 @@ func AppendStop(b []byte, m Stop) []byte {
 func ParseStop(b []byte) (Stop, error) {
 	r := open(b, TypeStop)
 	m := Stop{r.slice(), r.id()}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Stop{}, err
 	}
 	return m, nil
@@ -232,7 +232,7 @@ func AppendEvict(b []byte, m Evict) []byte {
 func ParseEvict(b []byte) (Evict, error) {
 	r := open(b, TypeEvict)
 	m := Evict{r.slice(), r.id()}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Evict{}, err
 	}
 	return m, nil
@@ -258,7 +258,7 @@ func AppendAncestors(b []byte, m *Ancestors) []byte {
 func ParseAncestors(b []byte) (Ancestors, error) {
 	r := open(b, TypeAncestors)
 	m := Ancestors{r.slice(), r.tags()}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Ancestors{}, err
 	}
 	return m, nil

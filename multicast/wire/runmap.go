@@ -121,30 +121,30 @@ func runMapStart(h Holdings, last fragmenter.ID, limit int) fragmenter.ID {
 // exactly what it tells of.
 func (r *reader) runMap() RunMap {
 	m := RunMap{Last: r.id()}
-	below := fragmenter.ID(r.number())
-	if r.err == nil && (below > m.Last || below == m.Last && m.Last != 0) {
-		r.fail(ErrMalformed)
+	below := fragmenter.ID(r.Number())
+	if r.Err == nil && (below > m.Last || below == m.Last && m.Last != 0) {
+		r.Fail(ErrMalformed)
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return RunMap{}
 	}
-	m.First, m.runs = m.Last-below, r.b
+	m.First, m.runs = m.Last-below, r.B
 	left := uint64(below)
 	for runs := 0; left > 0; runs++ {
 		if runs == MaxRuns {
-			r.fail(ErrLimit)
+			r.Fail(ErrLimit)
 			break
 		}
-		length := r.number()
+		length := r.Number()
 		if length > left || length == 0 && runs > 0 {
-			r.fail(ErrMalformed)
+			r.Fail(ErrMalformed)
 		}
-		if r.err != nil {
+		if r.Err != nil {
 			break
 		}
 		left -= length
 	}
-	if r.end() != nil {
+	if r.End() != nil {
 		return RunMap{}
 	}
 	return m

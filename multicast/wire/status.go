@@ -140,26 +140,26 @@ func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 // ParseStatus reads a status and the map in it.
 func ParseStatus(b []byte) (Status, RunMap, error) {
 	r := open(b, TypeStatus)
-	flags := r.number()
+	flags := r.Number()
 	s := Status{
 		Leaf: flags&statusLeaf != 0, Publisher: flags&statusPublisher != 0,
-		Slots: r.count(maxSlots), Used: r.count(maxSlots),
-		Queue:    durationOf(uint64(r.count(maxQueue))),
-		KeyFrame: r.id(), KeyFragments: r.count(maxKeyFragments),
+		Slots: r.Count(maxSlots), Used: r.Count(maxSlots),
+		Queue:    durationOf(uint64(r.Count(maxQueue))),
+		KeyFrame: r.id(), KeyFragments: r.Count(maxKeyFragments),
 	}
 	for i := range s.Lag {
-		s.Lag[i] = Lag(r.byte())
+		s.Lag[i] = Lag(r.Byte())
 	}
-	s.Free = r.byte()
+	s.Free = r.Byte()
 	for i := range s.LowestChild {
-		s.LowestChild[i] = Value(r.byte())
+		s.LowestChild[i] = Value(r.Byte())
 	}
 	if s.HasClock = flags&statusClock != 0; s.HasClock {
-		s.Stratum, s.Clock = r.byte(), r.uint32()
+		s.Stratum, s.Clock = r.Byte(), r.Uint32()
 	}
 	m := r.runMap()
-	if r.err != nil {
-		return Status{}, RunMap{}, r.err
+	if r.Err != nil {
+		return Status{}, RunMap{}, r.Err
 	}
 	return s, m, nil
 }

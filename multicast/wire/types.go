@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"errors"
-
 	"github.com/ringcast/ringcast/fragmenter"
 	"github.com/ringcast/ringcast/rtmfp/vlu"
 )
@@ -55,11 +53,13 @@ const (
 // Errors of the Parse functions.
 var (
 	// ErrTruncated means that the message ends too early.
-	ErrTruncated = errors.New("multicast: message is cut off")
+	ErrTruncated = vlu.ErrTruncated
 	// ErrMalformed means that the message does not have the shape of its type.
-	ErrMalformed = errors.New("multicast: message is malformed")
+	// Those of flow GX 11 are changed only together with the capability bit, so
+	// more than was asked for is a mistake there.
+	ErrMalformed = vlu.ErrMalformed
 	// ErrLimit means that the message exceeds one of the bounds above.
-	ErrLimit = errors.New("multicast: message exceeds a bound")
+	ErrLimit = vlu.ErrLimit
 )
 
 // TypeName returns the name of a message type as traces show it.
@@ -99,100 +99,27 @@ func TypeName(kind byte) string {
 	return "Unknown"
 }
 
-// A reader takes the fields of a message one after the other. After an error
-// it gives zeros; the error is looked at once, at the end.
-type reader struct {
-	b   []byte
-	err error
-}
+// reader reads the fields of a message.
+type reader struct{ vlu.Reader }
 
 // open checks the type byte and returns a reader of what follows.
-func open(b []byte, kind byte) reader {
-	if len(b) == 0 {
-		return reader{err: ErrTruncated}
-	}
-	if b[0] != kind {
-		return reader{err: ErrMalformed}
-	}
-	return reader{b: b[1:]}
-}
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.b = nil
-}
-
-func (r *reader) number() uint64 {
-	if r.err != nil {
-		return 0
-	}
-	v, n, err := vlu.Parse(r.b)
-	if err != nil {
-		if errors.Is(err, vlu.ErrTruncated) {
-			err = ErrTruncated
-		} else {
-			err = ErrMalformed
-		}
-		r.fail(err)
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
+func open(b []byte, kind byte) reader { return reader{vlu.Open(b, kind)} }
 
 // id reads a fragment number. Zero stands for none and is accepted.
 func (r *reader) id() fragmenter.ID {
-	id := fragmenter.ID(r.number())
+	id := fragmenter.ID(r.Number())
 	if id > fragmenter.MaxID {
-		r.fail(ErrMalformed)
+		r.Fail(ErrMalformed)
 		return 0
 	}
 	return id
 }
 
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail(ErrTruncated)
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) uint32() uint32 {
-	v := uint32(0)
-	for range 4 {
-		v = v<<8 | uint32(r.byte())
-	}
-	return v
-}
-
 func (r *reader) slice() uint8 {
-	s := r.byte()
+	s := r.Byte()
 	if s >= fragmenter.SliceCount {
-		r.fail(ErrMalformed)
+		r.Fail(ErrMalformed)
 		return 0
 	}
 	return s
-}
-
-func (r *reader) count(limit int) int {
-	n := r.number()
-	if n > uint64(limit) {
-		r.fail(ErrLimit)
-		return 0
-	}
-	return int(n)
-}
-
-// end checks that nothing is left. Messages of flow GX 11 are changed only
-// together with the capability bit, so more than was asked for is a mistake.
-func (r *reader) end() error {
-	if r.err == nil && len(r.b) > 0 {
-		r.err = ErrMalformed
-	}
-	return r.err
 }

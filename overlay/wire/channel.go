@@ -26,10 +26,10 @@ func AppendJoin(b []byte, group [32]byte) []byte {
 // ones the ID (option 15). What follows the option is ignored.
 func ParseJoin(b []byte) (group [32]byte, err error) {
 	r := open(b, TypeJoin)
-	o := r.option()
+	o := r.Option()
 	switch {
-	case r.err != nil:
-		return group, r.err
+	case r.Err != nil:
+		return group, r.Err
 	case o.Marker:
 		return group, ErrMalformed
 	case o.Type == optionJoinText:
@@ -57,5 +57,5 @@ func AppendMember(b []byte, peer [32]byte) []byte {
 func ParseMember(b []byte) (peer [32]byte, err error) {
 	r := open(b, TypeMember)
 	peer = r.id()
-	return peer, r.err
+	return peer, r.Err
 }

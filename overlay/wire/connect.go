@@ -66,9 +66,9 @@ func ParseConnect(b []byte) (Connect, error) {
 	var seen [optionReceiver + 1]bool
 	extended := false
 	r := open(b, TypeConnect)
-	for len(r.b) > 0 {
-		o := r.option()
-		if r.err != nil || o.Marker {
+	for len(r.B) > 0 {
+		o := r.Option()
+		if r.Err != nil || o.Marker {
 			break
 		}
 		var err error
@@ -87,8 +87,8 @@ func ParseConnect(b []byte) (Connect, error) {
 			return Connect{}, err
 		}
 	}
-	if r.err != nil {
-		return Connect{}, r.err
+	if r.Err != nil {
+		return Connect{}, r.Err
 	}
 	if !seen[optionGroup] || !seen[optionProof] || !seen[optionReceiver] {
 		return Connect{}, ErrTruncated

@@ -20,10 +20,10 @@ func AppendPeerEPD(b []byte, peer [32]byte) []byte {
 // ParsePeerEPD finds the fingerprint in an endpoint discriminator. Other
 // options are ignored.
 func ParsePeerEPD(b []byte) (peer [32]byte, err error) {
-	for r := (reader{b: b}); len(r.b) > 0; {
-		o := r.option()
-		if r.err != nil {
-			return peer, r.err
+	for r := (reader{vlu.Reader{B: b}}); len(r.B) > 0; {
+		o := r.Option()
+		if r.Err != nil {
+			return peer, r.Err
 		}
 		if !o.Marker && o.Type == optionFingerprint && len(o.Value) == len(peer) {
 			copy(peer[:], o.Value)

@@ -54,11 +54,11 @@ func ParseHave(dst []Range, b []byte) (ranges []Range, kind HaveKind, err error)
 	kind = HaveKind(c - TypeHave)
 	ranges = dst
 	next := uint64(0)
-	for r := (reader{b: b[1:]}); len(r.b) > 0; {
-		gap, more := r.number(), r.number()
+	for r := (reader{vlu.Reader{B: b[1:]}}); len(r.B) > 0; {
+		gap, more := r.Number(), r.Number()
 		switch {
-		case r.err != nil:
-			return dst, 0, r.err
+		case r.Err != nil:
+			return dst, 0, r.Err
 		case gap > MaxIndex || more > MaxIndex || next+gap+more > MaxIndex:
 			return dst, 0, ErrMalformed
 		case len(ranges)-len(dst) == MaxRanges:
@@ -88,11 +88,11 @@ func AppendRequest(b []byte, m Request) []byte {
 // ParseRequest reads a request for an object.
 func ParseRequest(b []byte) (Request, error) {
 	r := open(b, TypeRequest)
-	m := Request{ID: r.number(), Index: r.number()}
+	m := Request{ID: r.Number(), Index: r.Number()}
 	if m.Index > MaxIndex {
-		r.fail(ErrMalformed)
+		r.Fail(ErrMalformed)
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Request{}, err
 	}
 	return m, nil
@@ -108,7 +108,7 @@ func AppendCancel(b []byte, id uint64) []byte { return vlu.Append(append(b, Type
 // ParseCancel reads the withdrawal of a request.
 func ParseCancel(b []byte) (id uint64, err error) {
 	r := open(b, TypeCancel)
-	return r.number(), r.end()
+	return r.Number(), r.End()
 }
 
 // AppendDeny appends that a request is not answered, on flow GX 14.
@@ -120,7 +120,7 @@ func AppendDeny(b []byte, id uint64) []byte { return vlu.Append(append(b, TypeDe
 // ParseDeny reads the denial of a request.
 func ParseDeny(b []byte) (id uint64, err error) {
 	r := open(b, TypeDeny)
-	return r.number(), r.end()
+	return r.Number(), r.End()
 }
 
 // Object answers a request, on flow GX 15.
@@ -149,19 +149,19 @@ func AppendObject(b []byte, m Object) []byte {
 // ParseObject reads an object. It does not look into the value.
 func ParseObject(b []byte) (Object, error) {
 	r := open(b, TypeObject)
-	m := Object{Request: r.number(), Index: r.number()}
+	m := Object{Request: r.Number(), Index: r.Number()}
 	switch {
-	case r.err != nil:
+	case r.Err != nil:
 	case m.Index > MaxIndex:
-		r.fail(ErrMalformed)
-	case len(r.b) == 0:
-		r.fail(ErrTruncated)
-	case len(r.b) > MaxObjectLen:
-		r.fail(ErrLimit)
+		r.Fail(ErrMalformed)
+	case len(r.B) == 0:
+		r.Fail(ErrTruncated)
+	case len(r.B) > MaxObjectLen:
+		r.Fail(ErrLimit)
 	}
-	m.Value = r.rest()
-	if r.err != nil {
-		return Object{}, r.err
+	m.Value = r.Rest()
+	if r.Err != nil {
+		return Object{}, r.Err
 	}
 	return m, nil
 }

@@ -58,9 +58,9 @@ func AppendNeighbors(b []byte, n Neighbors) []byte {
 // ParseNeighbors reads a list of neighbors. Unknown flags are ignored.
 func ParseNeighbors(b []byte) (Neighbors, error) {
 	r := open(b, TypeNeighbors)
-	n := Neighbors{Changes: r.byte()&1 != 0}
-	count := r.count(MaxNeighbors)
-	if entries := r.take(count * neighborLen); r.err == nil && count > 0 {
+	n := Neighbors{Changes: r.Byte()&1 != 0}
+	count := r.Count(MaxNeighbors)
+	if entries := r.Take(count * neighborLen); r.Err == nil && count > 0 {
 		n.List = make([]Neighbor, count)
 		for i := range n.List {
 			e := entries[i*neighborLen:]
@@ -68,7 +68,7 @@ func ParseNeighbors(b []byte) (Neighbors, error) {
 			n.List[i] = Neighbor{binary.BigEndian.Uint64(e), f&1 != 0, f&2 != 0, f&4 != 0}
 		}
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return Neighbors{}, err
 	}
 	return n, nil
@@ -86,7 +86,7 @@ func AppendSuspect(b []byte, peer [32]byte) []byte {
 // ParseSuspect returns the member that no longer answers.
 func ParseSuspect(b []byte) (peer [32]byte, err error) {
 	r := open(b, TypeSuspect)
-	return r.id(), r.end()
+	return r.id(), r.End()
 }
 
 // RefuseReason says why a member is refused as a neighbor.
@@ -121,10 +121,10 @@ func AppendRefuse(b []byte, m Refuse) []byte {
 // ParseRefuse reads a refusal. Reasons that are not known may come.
 func ParseRefuse(b []byte) (Refuse, error) {
 	p := reportParser{reader: open(b, TypeRefuse)}
-	m := Refuse{Reason: RefuseReason(p.byte())}
+	m := Refuse{Reason: RefuseReason(p.Byte())}
 	m.Others = p.entries()
-	if p.err != nil {
-		return Refuse{}, p.err
+	if p.Err != nil {
+		return Refuse{}, p.Err
 	}
 	return m, nil
 }

@@ -31,11 +31,11 @@ func AppendRelayOpen(b []byte, m RelayOpen) []byte {
 // ParseRelayOpen reads a request for a circuit.
 func ParseRelayOpen(b []byte) (RelayOpen, error) {
 	r := open(b, TypeRelayOpen)
-	m := RelayOpen{Circuit: r.number(), Target: r.id()}
-	if m.HasOpener = len(r.b) > 0; m.HasOpener {
+	m := RelayOpen{Circuit: r.Number(), Target: r.id()}
+	if m.HasOpener = len(r.B) > 0; m.HasOpener {
 		m.Opener = r.id()
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return RelayOpen{}, err
 	}
 	return m, nil
@@ -58,13 +58,13 @@ func AppendRelayData(b []byte, circuit uint64, datagram []byte) []byte {
 // b.
 func ParseRelayData(b []byte) (circuit uint64, datagram []byte, err error) {
 	r := open(b, TypeRelayData)
-	circuit = r.number()
-	datagram = r.rest()
-	if r.err == nil && len(datagram) > MaxRelayData {
-		r.fail(ErrLimit)
+	circuit = r.Number()
+	datagram = r.Rest()
+	if r.Err == nil && len(datagram) > MaxRelayData {
+		r.Fail(ErrLimit)
 	}
-	if r.err != nil {
-		return 0, nil, r.err
+	if r.Err != nil {
+		return 0, nil, r.Err
 	}
 	return circuit, datagram, nil
 }
@@ -99,9 +99,9 @@ func AppendRelayClose(b []byte, circuit uint64, reason RelayReason) []byte {
 // come.
 func ParseRelayClose(b []byte) (circuit uint64, reason RelayReason, err error) {
 	r := open(b, TypeRelayClose)
-	circuit = r.number()
-	reason = RelayReason(r.byte())
-	if err := r.end(); err != nil {
+	circuit = r.Number()
+	reason = RelayReason(r.Byte())
+	if err := r.End(); err != nil {
 		return 0, 0, err
 	}
 	return circuit, reason, nil

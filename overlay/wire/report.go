@@ -103,8 +103,8 @@ func ParseReport(b []byte) (Report, error) {
 	r.Seen = p.options()
 	own := len(p.addrs)
 	entries := p.entries()
-	if p.err != nil {
-		return Report{}, p.err
+	if p.Err != nil {
+		return Report{}, p.Err
 	}
 	r.Own = part(p.addrs, 0, own)
 	r.Entries = entries
@@ -125,28 +125,28 @@ type reportParser struct {
 	addrs []Address
 }
 
-// option reads an option or marker. Early versions of librtmfp wrote lengths
-// as plain bytes; so when a length leads out of the message it is read again
-// as one.
-func (p *reportParser) option() vlu.Option {
-	if p.err != nil {
+// tolerantOption reads an option or marker. Early versions of librtmfp wrote
+// lengths as plain bytes; so when a length leads out of the message it is read
+// again as one.
+func (p *reportParser) tolerantOption() vlu.Option {
+	if p.Err != nil {
 		return vlu.Option{Marker: true}
 	}
-	if o, n, err := vlu.ParseOption(p.b); err == nil {
-		p.b = p.b[n:]
+	if o, n, err := vlu.ParseOption(p.B); err == nil {
+		p.B = p.B[n:]
 		return o
 	}
-	length := int(p.byte())
-	if p.err == nil && length < 0x80 {
-		p.fail(ErrTruncated) // it has been read so already
+	length := int(p.Byte())
+	if p.Err == nil && length < 0x80 {
+		p.Fail(ErrTruncated) // it has been read so already
 	}
-	body := reader{b: p.take(length), err: p.err}
-	kind := body.number()
-	if body.err != nil {
-		p.fail(body.err)
+	body := reader{vlu.Reader{B: p.Take(length), Err: p.Err}}
+	kind := body.Number()
+	if body.Err != nil {
+		p.Fail(body.Err)
 		return vlu.Option{Marker: true}
 	}
-	return vlu.Option{Type: kind, Value: body.rest()}
+	return vlu.Option{Type: kind, Value: body.Rest()}
 }
 
 // options reads an option list, collects the addresses of option 0a, and
@@ -154,7 +154,7 @@ func (p *reportParser) option() vlu.Option {
 func (p *reportParser) options() (seen Address) {
 	first := len(p.addrs)
 	for {
-		o := p.option()
+		o := p.tolerantOption()
 		if o.Marker {
 			return seen
 		}
@@ -165,7 +165,7 @@ func (p *reportParser) options() (seen Address) {
 			}
 			a, _, err := wire.ParseAddress(o.Value)
 			if err != nil {
-				p.fail(ErrMalformed)
+				p.Fail(ErrMalformed)
 			}
 			seen = a
 		case optionAddresses:
@@ -179,10 +179,10 @@ func (p *reportParser) addresses(value []byte, first int) {
 		a, n, err := wire.ParseAddress(value)
 		switch {
 		case err != nil:
-			p.fail(ErrMalformed)
+			p.Fail(ErrMalformed)
 			return
 		case len(p.addrs)-first >= MaxAddresses:
-			p.fail(ErrLimit)
+			p.Fail(ErrLimit)
 			return
 		}
 		p.addrs = append(p.addrs, a)
@@ -192,21 +192,21 @@ func (p *reportParser) addresses(value []byte, first int) {
 
 // entries reads members until the end of the message.
 func (p *reportParser) entries() []Entry {
-	most := min(len(p.b)/entryLen, MaxEntries)
+	most := min(len(p.B)/entryLen, MaxEntries)
 	entries := make([]Entry, 0, most)
 	p.addrs = slices.Grow(p.addrs, 2*most) // known peers tell 1 or 2
 	start := len(p.addrs)
 	var ends [MaxEntries]int // where the addresses of each entry end
-	for count := 0; len(p.b) > 0; count++ {
+	for count := 0; len(p.B) > 0; count++ {
 		if count == MaxEntries {
-			p.fail(ErrLimit)
+			p.Fail(ErrLimit)
 			return nil
 		}
 		first := len(p.addrs)
 		peer, err := ParsePeerEPD(p.name())
-		age := p.number()
+		age := p.Number()
 		p.options()
-		if p.err != nil {
+		if p.Err != nil {
 			return nil
 		}
 		if err != nil {
@@ -227,13 +227,13 @@ func (p *reportParser) entries() []Entry {
 	return entries
 }
 
-// name reads what names a member, with the same tolerance as option, and
+// name reads what names a member, with the same tolerance as an option, and
 // returns it borrowed.
 func (p *reportParser) name() []byte {
-	length, n, err := vlu.Parse(p.b)
-	if err != nil || length > uint64(len(p.b)-n) {
-		length, n = uint64(p.b[0]), 1
+	length, n, err := vlu.Parse(p.B)
+	if err != nil || length > uint64(len(p.B)-n) {
+		length, n = uint64(p.B[0]), 1
 	}
-	p.take(n)
-	return p.take(int(length))
+	p.Take(n)
+	return p.Take(int(length))
 }

@@ -79,25 +79,25 @@ func IsRouted(b []byte) bool {
 // ParseRouted reads a routed message. The payload is borrowed from b.
 func ParseRouted(b []byte) (Routed, error) {
 	r := open(b, 0x11)
-	if r.byte() != 0x0c {
-		r.fail(ErrMalformed)
+	if r.Byte() != 0x0c {
+		r.Fail(ErrMalformed)
 	}
-	length := r.number()
-	if r.err == nil && (length&1 == 0 || length>>1 != uint64(len(r.b))) {
-		r.fail(ErrMalformed)
+	length := r.Number()
+	if r.Err == nil && (length&1 == 0 || length>>1 != uint64(len(r.B))) {
+		r.Fail(ErrMalformed)
 	}
-	if magic := r.take(len(routedMagic)); r.err == nil && string(magic) != routedMagic {
-		r.fail(ErrMalformed)
+	if magic := r.Take(len(routedMagic)); r.Err == nil && string(magic) != routedMagic {
+		r.Fail(ErrMalformed)
 	}
-	m := Routed{Kind: RoutedKind(r.byte()), Attempt: r.byte(), Hops: r.byte()}
-	if number := r.take(8); r.err == nil {
+	m := Routed{Kind: RoutedKind(r.Byte()), Attempt: r.Byte(), Hops: r.Byte()}
+	if number := r.Take(8); r.Err == nil {
 		m.Number = binary.BigEndian.Uint64(number)
 	}
 	m.Origin, m.Target = r.id(), r.id()
-	m.Payload = r.rest()
+	m.Payload = r.Rest()
 	switch {
-	case r.err != nil:
-		return Routed{}, r.err
+	case r.Err != nil:
+		return Routed{}, r.Err
 	case m.Kind > RoutedAnswer:
 		return Routed{}, ErrMalformed
 	case len(m.Payload) > MaxRoutedLen:

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"errors"
-
 	"github.com/ringcast/ringcast/rtmfp/vlu"
 	"github.com/ringcast/ringcast/rtmfp/wire"
 )
@@ -86,11 +84,13 @@ const (
 // Errors of the Parse functions.
 var (
 	// ErrTruncated means that the message ends too early.
-	ErrTruncated = errors.New("overlay: message is cut off")
+	ErrTruncated = vlu.ErrTruncated
 	// ErrMalformed means that the message does not have the shape of its type.
-	ErrMalformed = errors.New("overlay: message is malformed")
+	// Those of GX flows are changed only together with the capability bit, so more
+	// than was asked for is a mistake there.
+	ErrMalformed = vlu.ErrMalformed
 	// ErrLimit means that the message exceeds one of the bounds above.
-	ErrLimit = errors.New("overlay: message exceeds a bound")
+	ErrLimit = vlu.ErrLimit
 )
 
 // Address is a socket address with its origin. In a group, an address with
@@ -105,113 +105,14 @@ func Kind(b []byte) (byte, bool) {
 	return b[0], true
 }
 
-// A reader takes the fields of a message one after the other. After an error
-// it gives zeros; the error is looked at once, at the end.
-type reader struct {
-	b   []byte
-	err error
-}
+// reader reads the fields of a message.
+type reader struct{ vlu.Reader }
 
 // open checks the type byte and returns a reader of what follows.
-func open(b []byte, kind byte) reader {
-	if len(b) == 0 {
-		return reader{err: ErrTruncated}
-	}
-	if b[0] != kind {
-		return reader{err: ErrMalformed}
-	}
-	return reader{b: b[1:]}
-}
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.b = nil
-}
-
-func (r *reader) number() uint64 {
-	if r.err != nil {
-		return 0
-	}
-	v, n, err := vlu.Parse(r.b)
-	if err != nil {
-		r.fail(translate(err))
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) count(limit int) int {
-	n := r.number()
-	if n > uint64(limit) {
-		r.fail(ErrLimit)
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail(ErrTruncated)
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-// take returns the next n bytes, borrowed.
-func (r *reader) take(n int) []byte {
-	if n > len(r.b) {
-		r.fail(ErrTruncated)
-		return nil
-	}
-	b := r.b[:n:n]
-	r.b = r.b[n:]
-	return b
-}
+func open(b []byte, kind byte) reader { return reader{vlu.Open(b, kind)} }
 
 // id reads 32 bytes that name a peer or group.
 func (r *reader) id() (id [32]byte) {
-	copy(id[:], r.take(len(id)))
+	copy(id[:], r.Take(len(id)))
 	return id
-}
-
-// rest returns all that is left, borrowed.
-func (r *reader) rest() []byte {
-	b := r.b
-	r.b = nil
-	return b
-}
-
-// option reads an option or marker.
-func (r *reader) option() vlu.Option {
-	if r.err != nil {
-		return vlu.Option{Marker: true}
-	}
-	o, n, err := vlu.ParseOption(r.b)
-	if err != nil {
-		r.fail(translate(err))
-		return vlu.Option{Marker: true}
-	}
-	r.b = r.b[n:]
-	return o
-}
-
-// end checks that nothing is left. Messages of GX flows are changed only
-// together with the capability bit, so more than was asked for is a mistake.
-func (r *reader) end() error {
-	if r.err == nil && len(r.b) > 0 {
-		r.err = ErrMalformed
-	}
-	return r.err
-}
-
-func translate(err error) error {
-	if errors.Is(err, vlu.ErrTruncated) {
-		return ErrTruncated
-	}
-	return ErrMalformed
 }
