@@ -70,9 +70,14 @@ race: ## run the tests of all packages but the end-to-end ones under the race de
 	go test -race -p 2 -timeout 20m $$(go list ./... | grep -Ev '/internal/(e2e|lab)')
 
 SEEDS ?= 1000
+SOAK  ?= 20m
 
-soak: ## run the transport through SEEDS (1000) lives over bad networks
+soak: ## run the transport through SEEDS (1000) lives, and 30 nodes under churn for SOAK (20m)
 	go test -count=1 -v -timeout 60m -run TestCampaign ./rtmfp -seeds $(SEEDS)
+	@$(MAKE) --no-print-directory soak-nodes
+
+soak-nodes: ## run 30 nodes under churn for SOAK (20m), as root on Linux; draws docs/images/soak.svg
+	go test -count=1 -v -timeout 0 -run TestSoak ./internal/nettest -soak $(SOAK) -soak-plot $(CURDIR)/docs/images/soak.svg
 
 fuzz: ## run each fuzz target for FUZZTIME (20s)
 	@for pkg in $$(go list ./...); do \
@@ -96,7 +101,7 @@ bench-rtmfp: ## measure the transport between two processes, beside quic-go in t
 e2e: ## run the end-to-end tests alone, verbosely
 	@left_out=$$(.ci/need); if [[ -n $$left_out ]]; then echo "cannot run here:" $$left_out; exit 1; fi
 	@$(MAKE) --no-print-directory ui
-	go test -count=1 -v -timeout 20m ./internal/e2e/...
+	go test -count=1 -v -timeout 20m -p 1 ./internal/e2e/... ./internal/nettest
 
 # The linters are pinned by .tools/go.mod and built once for each version.
 $(TOOLS)/stamp: .tools/go.mod .tools/go.sum
@@ -128,4 +133,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test cross race fuzz fuzz-edge soak bench bench-edge bench-rtmfp e2e lint generate screenshots docker clean
+.PHONY: help build ui demo test cross race fuzz fuzz-edge soak soak-nodes bench bench-edge bench-rtmfp e2e lint generate screenshots docker clean

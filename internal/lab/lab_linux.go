@@ -68,11 +68,13 @@ func New(t testing.TB) *Lab {
 	return l
 }
 
-// bridge is the commands that make a switch.
+// bridge is the commands that make a switch. A switch without an address of its
+// own takes that of a port, and another with each port that is plugged in: hosts
+// that had found the router would talk to nobody from then on.
 func bridge(name string, mtu int) []string {
 	lines := []string{
 		"link set lo up",
-		"link add " + name + " type bridge forward_delay 0",
+		"link add " + name + " address 02:00:00:00:00:01 type bridge forward_delay 0",
 		"link set " + name + " type bridge mcast_snooping 0",
 	}
 	if mtu > 0 {

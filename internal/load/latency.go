@@ -7,10 +7,69 @@ import (
 	"time"
 )
 
-// Latency collects how long after a [Publisher] had sent them video frames
+// Origin knows when each video frame was seen first: at a [Publisher] that sent
+// it, or by a [Tap].
+type Origin interface {
+	// sentAt returns when the frame with this mark was last sent.
+	sentAt(m mark) (time.Time, bool)
+	// marks returns the marks of all frames sent within the last d.
+	marks(d time.Duration) map[mark]time.Time
+}
+
+var (
+	_ Origin = (*Publisher)(nil)
+	_ Origin = (*Tap)(nil)
+)
+
+// Tap notes when the video frames of an RTSP output came, so that delays
+// from there on can be measured whoever pushes the stream.
+type Tap struct {
+	mu   sync.Mutex
+	sent map[mark]time.Time
+}
+
+// Packet takes an RTP packet of video.
+func (t *Tap) Packet(packet []byte) {
+	m, ok := markOf(packet)
+	if !ok || packet[1]&0x80 == 0 {
+		return // not the last one of a frame
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sent == nil {
+		t.sent = make(map[mark]time.Time)
+	}
+	t.sent[m] = time.Now()
+}
+
+func (t *Tap) sentAt(m mark) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.sent[m]
+	return at, ok
+}
+
+func (t *Tap) marks(d time.Duration) map[mark]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return recent(t.sent, d)
+}
+
+// recent returns the entries that are younger than d.
+func recent(sent map[mark]time.Time, d time.Duration) map[mark]time.Time {
+	young := make(map[mark]time.Time)
+	for m, at := range sent {
+		if time.Since(at) < d {
+			young[m] = at
+		}
+	}
+	return young
+}
+
+// Latency collects how long after its [Origin] had seen them video frames
 // arrived somewhere.
 type Latency struct {
-	Publisher *Publisher
+	Origin Origin
 
 	mu    sync.Mutex
 	seen  map[mark]time.Time // send time of the round that was counted
@@ -26,7 +85,7 @@ func (l *Latency) Packet(packet []byte) {
 
 // Media looks for frames in a segment or part that arrived at the given time.
 func (l *Latency) Media(body []byte, at time.Time) {
-	for m := range l.Publisher.marks(10 * time.Second) {
+	for m := range l.Origin.marks(10 * time.Second) {
 		if bytes.Contains(body, m[:]) {
 			l.arrived(m, at)
 		}
@@ -34,7 +93,7 @@ func (l *Latency) Media(body []byte, at time.Time) {
 }
 
 func (l *Latency) arrived(m mark, at time.Time) {
-	sent, ok := l.Publisher.sentAt(m)
+	sent, ok := l.Origin.sentAt(m)
 	if !ok {
 		return
 	}

@@ -77,13 +77,7 @@ func (p *Publisher) Frames() int {
 func (p *Publisher) marks(d time.Duration) map[mark]time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	recent := make(map[mark]time.Time)
-	for m, t := range p.sent {
-		if time.Since(t) < d {
-			recent[m] = t
-		}
-	}
-	return recent
+	return recent(p.sent, d)
 }
 
 // Run connects and publishes until ctx is done, which is not an error.

@@ -2,12 +2,15 @@ package nettest
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"math"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,12 +18,8 @@ import (
 	"github.com/ringcast/ringcast/rtmfp/vnet"
 )
 
-// clipSeconds is how long the pushed clip is, lateSeconds how much later than it
-// a viewer may begin.
-const (
-	clipSeconds = 20
-	lateSeconds = 3
-)
+// clipSeconds is how long the pushed clip is.
+const clipSeconds = 20
 
 // makeClip makes a clip with a key frame each second, B-frames and audio.
 func makeClip(t *testing.T) string {
@@ -97,87 +96,112 @@ func fromFirst(want, got packetTimes, kind string) (count int) {
 // reader is an ffprobe that lists what a viewer's node serves.
 type reader struct {
 	viewer *node
-	cmd    *exec.Cmd
+	output string // RTSP or HLS
+	late   bool   // the viewer joined in the middle
 	out    bytes.Buffer
 	done   chan error
 }
 
-func read(t *testing.T, v *node, url string) *reader {
-	t.Helper()
-	r := &reader{viewer: v, done: make(chan error, 1)}
-	r.cmd = exec.Command("ffprobe", append(append([]string{"-rtsp_transport", "tcp"}, packetArgs...), url)...)
-	r.cmd.Stdout = &r.out
-	if err := v.host.Start(r.cmd); err != nil {
-		t.Fatal(err)
+// read starts an ffprobe at a viewer.
+func read(v *node, output, url string, options ...string) *reader {
+	r := &reader{viewer: v, output: output, done: make(chan error, 1)}
+	cmd := exec.Command("ffprobe", append(append(options, packetArgs...), url)...)
+	cmd.Stdout = &r.out
+	if err := v.host.Start(cmd); err != nil {
+		r.done <- err
+		return r
 	}
-	go func() { r.done <- v.host.Wait(r.cmd) }()
+	go func() { r.done <- v.host.Wait(cmd) }()
 	return r
 }
 
-// TestEveryFrameAtEveryViewer: a stream that ffmpeg pushes comes out complete
-// at viewers behind all kinds of NAT with lossy lines, while some of them are
-// killed and others join.
-func TestEveryFrameAtEveryViewer(t *testing.T) {
-	lab.Need(t)
-	l := lab.New(t)
-	clip := makeClip(t)
+func readRTSP(v *node) *reader { return read(v, "RTSP", v.rtspURL(), "-rtsp_transport", "tcp") }
+
+// readHLS lists what a viewer serves as HLS, from the first segment on. It
+// waits until there is one.
+func readHLS(ctx context.Context, v *node) *reader {
+	if !v.waitPlaylist(ctx) {
+		r := &reader{viewer: v, output: "HLS", done: make(chan error, 1)}
+		r.done <- errors.New("no playlist")
+		return r
+	}
+	return read(v, "HLS", v.HTTP+playlistPath, "-live_start_index", "0")
+}
+
+// audience is a publisher behind a NAT, an introducer, and viewers behind all
+// kinds of NAT with lossy lines.
+type audience struct {
+	lab                   *lab.Lab
+	introducer, publisher *node
+	viewers               []*node
+	line                  lab.HostConfig
+}
+
+// perLAN is how many viewers share a router.
+const perLAN = 5
+
+func newAudience(t *testing.T) *audience {
 	loss := vnet.LinkParams{Delay: 10 * time.Millisecond, Loss: 0.01}
-	host := lab.HostConfig{Up: &loss, Down: &loss}
+	a := &audience{lab: lab.New(t), line: lab.HostConfig{Up: &loss, Down: &loss}}
 	restricted, symmetric, cone := vnet.PortRestricted(), vnet.Symmetric(), vnet.FullCone()
-
-	meet := l.AddHost("meet", lab.HostConfig{})
-	introducer := start(t, meet, "introducer", "--rtmfp-listen", meet.Addr().String()+":1935")
-	home := l.AddLAN("home", lab.LANConfig{NAT: &restricted})
+	meet := a.lab.AddHost("meet", lab.HostConfig{})
 	at := meet.Addr().String() + ":1935"
-	publisher := start(t, home.AddHost("pub", lab.HostConfig{}), "publish", "--stream", "live/cam", "--rtmp-listen", "127.0.0.1:1935",
+	a.introducer = start(t, meet, "introducer", "--rtmfp-listen", at)
+	home := a.lab.AddLAN("home", lab.LANConfig{NAT: &restricted})
+	a.publisher = start(t, home.AddHost("pub", lab.HostConfig{}), "publish", "--stream", "live/cam", "--rtmp-listen", "127.0.0.1:1935",
 		"--introducer", at, "--ingest-grace-period", "1s")
-
-	const perLAN = 5
-	var viewers []*node
 	for i, nat := range []*vnet.NATParams{nil, &cone, &restricted, &symmetric} {
-		lan := l.AddLAN(fmt.Sprint("lan", i), lab.LANConfig{NAT: nat})
+		lan := a.lab.AddLAN(fmt.Sprint("lan", i), lab.LANConfig{NAT: nat})
 		for k := range perLAN {
-			viewers = append(viewers, start(t, lan.AddHost(fmt.Sprintf("v%d%d", i, k), host), "play", publisher.Link))
+			a.viewers = append(a.viewers, launch(t, lan.AddHost(fmt.Sprintf("v%d%d", i, k), a.line), "play", a.publisher.Link))
 		}
 	}
+	for _, v := range a.viewers {
+		v.await(t)
+	}
 	wait(t, "the group forms", 30*time.Second, func() bool {
-		for _, v := range viewers {
+		for _, v := range a.viewers {
 			if g := v.groups(t); len(g) != 1 || g[0].NeighborCount == 0 {
 				return false
 			}
 		}
 		return true
 	})
+	return a
+}
+
+// TestEveryFrameAtEveryViewer: a stream that ffmpeg pushes comes out complete,
+// by RTSP and by HLS, at viewers behind all kinds of NAT with lossy lines, while
+// some of them are killed and others join.
+func TestEveryFrameAtEveryViewer(t *testing.T) {
+	lab.Need(t)
+	clip := makeClip(t)
+	a := newAudience(t)
 
 	// Readers come first: they are held until the stream begins.
-	var readers []*reader
-	for i, v := range viewers {
+	readers := make(chan *reader, 3*len(a.viewers))
+	var stay []*node
+	for i, v := range a.viewers {
 		if i%4 != 0 { // every fourth will be killed
-			readers = append(readers, read(t, v, "rtsp://127.0.0.1:8554/live/cam"))
+			stay = append(stay, v)
+			readers <- readRTSP(v)
+			go func() { readers <- readHLS(t.Context(), v) }()
 		}
 	}
-	push := exec.Command("ffmpeg", "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", publisher.RTMP+"/cam")
-	if err := publisher.host.Start(push); err != nil {
+	d := measureDelays(t, a.publisher, []*node{stay[0], stay[4], stay[8], stay[12]})
+	push := exec.Command("ffmpeg", "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", a.publisher.RTMP+"/cam")
+	if err := a.publisher.host.Start(push); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
 	time.Sleep(clipSeconds * time.Second / 3)
-	for i, v := range viewers {
+	for i, v := range a.viewers {
 		if i%4 == 0 {
-			_ = v.cmd.Process.Kill()
+			v.kill()
 		}
 	}
-	var joined []time.Duration
-	lan := l.AddLAN("late", lab.LANConfig{NAT: &restricted})
-	for k := range perLAN {
-		h := lan.AddHost(fmt.Sprint("late", k), host)
-		at := time.Now()
-		v := start(t, h, "play", publisher.Link)
-		wait(t, "latecomer plays", 15*time.Second, v.plays)
-		joined = append(joined, time.Since(at))
-	}
-	t.Logf("latecomers play after %v", joined)
-	if err := publisher.host.Wait(push); err != nil {
+	expect := 2*len(stay) + a.joinLate(t, readers)
+	if err := a.publisher.host.Wait(push); err != nil {
 		t.Fatalf("push: %v", err)
 	}
 	t.Logf("push took %v", time.Since(begin))
@@ -185,52 +209,102 @@ func TestEveryFrameAtEveryViewer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareAll(t, parseTimes(t, source), readers)
-	for _, n := range []*node{publisher, introducer} {
+	compareAll(t, parseTimes(t, source), readers, expect)
+	d.report(t)
+	for _, n := range []*node{a.publisher, a.introducer} {
 		n.stop(t)
 	}
 }
 
-// compareAll holds what the readers got against the source.
-func compareAll(t *testing.T, want packetTimes, readers []*reader) {
+// joinLate has viewers join in the middle of the stream, measures how soon they
+// show something, and reads what they serve. It returns how many readers those
+// are.
+func (a *audience) joinLate(t *testing.T, readers chan<- *reader) int {
 	t.Helper()
-	sent, arrived := 0, 0
-	for _, r := range readers {
-		select {
-		case err := <-r.done:
-			if err != nil {
-				t.Errorf("%s: ffprobe: %v", r.viewer.host.Name(), err)
-				continue
+	restricted := vnet.PortRestricted()
+	lan := a.lab.AddLAN("late", lab.LANConfig{NAT: &restricted})
+	var late []*node
+	for k := range perLAN {
+		late = append(late, launch(t, lan.AddHost(fmt.Sprint("late", k), a.line), "play", a.publisher.Link))
+	}
+	first := make([]time.Duration, len(late))
+	var group sync.WaitGroup
+	for i, v := range late {
+		group.Go(func() {
+			var err error
+			if first[i], err = v.firstFrame(t.Context()); err != nil {
+				t.Errorf("%s: %v", v.host.Name(), err)
 			}
-		case <-time.After(20 * time.Second):
-			t.Errorf("%s: the stream does not end", r.viewer.host.Name())
+		})
+	}
+	group.Wait()
+	t.Logf("from the start of play to the first frame by RTSP, %d joining at once: p50 and largest %s", len(late), between(first))
+	for _, v := range late {
+		v.await(t)
+		r := readRTSP(v)
+		r.late = true
+		readers <- r
+	}
+	return len(late)
+}
+
+// result returns what the reader has listed.
+func (r *reader) result(t *testing.T) (packetTimes, bool) {
+	t.Helper()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			t.Errorf("%s by %s: ffprobe: %v", r.viewer.host.Name(), r.output, err)
+			return nil, false
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("%s by %s: the stream does not end", r.viewer.host.Name(), r.output)
+		return nil, false
+	}
+	got := parseTimes(t, r.out.Bytes())
+	if len(got["video"]) < 2 || len(got["audio"]) < 2 {
+		t.Errorf("%s by %s: %d pictures and %d audio frames arrived", r.viewer.host.Name(), r.output, len(got["video"]), len(got["audio"]))
+		return nil, false
+	}
+	return got, true
+}
+
+// compareAll holds what the readers got against the source.
+func compareAll(t *testing.T, want packetTimes, readers <-chan *reader, count int) {
+	t.Helper()
+	sent, arrived, worst := make(map[string]int), make(map[string]int), 0.0
+	for range count {
+		r := <-readers
+		name := r.viewer.host.Name() + " by " + r.output
+		got, ok := r.result(t)
+		if !ok {
 			continue
 		}
-		got := parseTimes(t, r.out.Bytes())
 		for _, kind := range []string{"video", "audio"} {
-			// Whoever has just come begins at the newest key frame.
-			due := fromFirst(want, got, kind)
-			if late := len(want[kind]) - due; late > len(want[kind])*lateSeconds/clipSeconds {
-				t.Errorf("%s: begins %d packets of %s late", r.viewer.host.Name(), late, kind)
+			due := len(want[kind])
+			if r.late { // it begins at the newest key frame
+				due = fromFirst(want, got, kind)
 			}
-			sent += due
-			arrived += min(len(got[kind]), due)
+			sent[r.output] += due
+			arrived[r.output] += min(len(got[kind]), due)
+			if len(got[kind]) < due-due/100 {
+				t.Logf("%s: %d of %d packets of %s", name, len(got[kind]), due, kind)
+			}
 			if len(got[kind]) > len(want[kind]) {
-				t.Errorf("%s: %d packets of %s, more than the %d that were pushed", r.viewer.host.Name(), len(got[kind]), kind, len(want[kind]))
+				t.Errorf("%s: %d packets of %s, more than the %d that were pushed", name, len(got[kind]), kind, len(want[kind]))
 			}
 		}
-		if len(got["video"]) < 2 || len(got["audio"]) < 2 {
-			t.Errorf("%s: %d pictures and %d audio frames arrived", r.viewer.host.Name(), len(got["video"]), len(got["audio"]))
-			continue
-		}
-		t.Logf("%s: video %d of %d, audio %d of %d", r.viewer.host.Name(), len(got["video"]), len(want["video"]), len(got["audio"]), len(want["audio"]))
-		if apart := math.Abs(got.skew() - want.skew()); apart > 0.040 {
-			t.Errorf("%s: audio and video are %.1f ms apart", r.viewer.host.Name(), 1000*apart)
+		apart := math.Abs(got.skew() - want.skew())
+		if worst = max(worst, apart); apart > 0.040 {
+			t.Errorf("%s: audio and video are %.1f ms apart", name, 1000*apart)
 		}
 	}
-	share := float64(arrived) / float64(max(sent, 1))
-	t.Logf("%d of %d packets arrived at %d viewers: %.4f %%", arrived, sent, len(readers), 100*share)
-	if share < 0.999 {
-		t.Errorf("%.3f %% of all packets arrived, want 99.9 %%", 100*share)
+	t.Logf("audio and video are at most %.1f ms apart", 1000*worst)
+	for output, n := range sent {
+		share := float64(arrived[output]) / float64(n)
+		t.Logf("by %s %d of %d packets arrived: %.4f %%", output, arrived[output], n, 100*share)
+		if share < 0.999 {
+			t.Errorf("%.3f %% of all packets arrived by %s, want 99.9 %%", 100*share, output)
+		}
 	}
 }

@@ -294,7 +294,7 @@ func rtspLatency(ctx context.Context, b *bench, s server) (map[string]float64, e
 	if err := waitForRTSP(se); err != nil {
 		return nil, err
 	}
-	latency := &load.Latency{Publisher: se.publisher}
+	latency := &load.Latency{Origin: se.publisher}
 	reader := load.RTSPReader{URL: se.rtspURL(), OnPacket: func(_ byte, p []byte) { latency.Packet(p) }}
 	one, stop := context.WithTimeout(se.ctx, b.window+2*time.Second)
 	defer stop()
@@ -318,7 +318,7 @@ func hlsLatency(ctx context.Context, b *bench, s server) (map[string]float64, er
 	if err := waitForHLS(se, 30*time.Second); err != nil {
 		return nil, err
 	}
-	latency := &load.Latency{Publisher: se.publisher}
+	latency := &load.Latency{Origin: se.publisher}
 	viewer := load.HLSViewer{URL: se.hls, LowLatency: true, OnMedia: func(_ string, body []byte, at time.Time) { latency.Media(body, at) }}
 	one, stop := context.WithTimeout(se.ctx, b.window+4*time.Second)
 	defer stop()
