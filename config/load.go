@@ -93,6 +93,12 @@ type flagValue struct {
 	given   bool
 }
 
+// isSetting reports whether a flag is that of a setting.
+func isSetting(f *pflag.Flag) bool {
+	_, ok := f.Value.(*flagValue)
+	return ok
+}
+
 func (v *flagValue) String() string { return v.text }
 func (v *flagValue) Type() string   { return v.setting.Kind.String() }
 
@@ -164,7 +170,9 @@ func (l *Loaded) load(v *viper.Viper, s *Setting, src Sources, env map[string]en
 		origin = value.origin
 	}
 	if src.Flags != nil {
-		if f := src.Flags.Lookup(s.Flag()); f != nil && f.Changed {
+		f := src.Flags.Lookup(s.Flag())
+		// A command that has no use for a setting may have a flag of that name.
+		if f != nil && f.Changed && isSetting(f) {
 			v.Set(key, f.Value.String())
 			origin = Origin{Flag: s.Flag()}
 		}
