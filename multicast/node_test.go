@@ -52,6 +52,7 @@ type testNode struct {
 	*multicast.Node
 	name   string
 	alias  overlay.PeerID
+	plain  bool // without extensions
 	host   *vnet.Host
 	driver *vnet.Driver
 	group  *multicast.Group

@@ -362,7 +362,7 @@ func (r *Ring) linkUp(now reliability.Time, p *pending) *link {
 		r.fillSlot(now, d.slot, l)
 	}
 	r.endDial(&p.id)
-	r.forgetOther(l)
+	r.forgetOther(now, l)
 	r.links = slices.Insert(r.links, r.linkRank(l.pos), l)
 	r.measure(l, e)
 	l.set(linkNew, true)

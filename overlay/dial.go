@@ -323,6 +323,18 @@ const (
 	maxDialed = 256
 )
 
+// forgetDialed forgets that an address was dialed for a name, when who is there
+// has another.
+func (r *Ring) forgetDialed(addr netip.AddrPort, id *PeerID) {
+	is := nameDialed(addr, id)
+	r.dialed = slices.DeleteFunc(r.dialed, func(d dialedAddr) bool { return d.addr == is.addr && d.id == is.id })
+}
+
+func nameDialed(addr netip.AddrPort, id *PeerID) dialedAddr {
+	host := hashHost(addr.Addr())
+	return dialedAddr{host: host, id: keyOfID(id), addr: host*0x9e3779b1 + uint32(addr.Port())}
+}
+
 // mayDial decides whether a member may be looked for at an address, and notes
 // that it is: one name a minute at an address, four at a host.
 func (r *Ring) mayDial(now reliability.Time, addr netip.AddrPort, e *entry) bool {
@@ -330,8 +342,8 @@ func (r *Ring) mayDial(now reliability.Time, addr netip.AddrPort, e *entry) bool
 		return false
 	}
 	r.dialed = slices.DeleteFunc(r.dialed, func(d dialedAddr) bool { return d.at.age(now) >= dialedMemory })
-	made := dialedAddr{host: hashHost(addr.Addr()), id: keyOfID(&e.id), at: coarseOf(now)}
-	made.addr = made.host*0x9e3779b1 + uint32(addr.Port())
+	made := nameDialed(addr, &e.id)
+	made.at = coarseOf(now)
 	same := 0
 	for i := range r.dialed {
 		d := &r.dialed[i]

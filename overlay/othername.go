@@ -40,6 +40,9 @@ func (r *Ring) meetAgain(now reliability.Time, p *pending, other PeerID) bool {
 		p.other = other
 		return false
 	}
+	if r.caps == 0 {
+		return false // it can't know that we are of its kind
+	}
 	dialed := p.state == pendingSent
 	r.endDial(&p.id)
 	r.forgetName(&p.id)
@@ -61,6 +64,7 @@ func (r *Ring) meetAgain(now reliability.Time, p *pending, other PeerID) bool {
 	}
 	e.lastHeard = coarseOf(now)
 	e.set(entryGone, false)
+	r.forgetDialed(p.session.far, &p.id)
 	r.learnAddrs(e, []wire.Address{{AddrPort: p.session.far, Origin: wire.OriginObserved}})
 	if dialed && !e.is(entryDialing) {
 		r.startDial(now, place, dialOther)
@@ -70,11 +74,16 @@ func (r *Ring) meetAgain(now reliability.Time, p *pending, other PeerID) bool {
 }
 
 // forgetOther forgets the other name of a new neighbor, by which it may have
-// been heard of.
-func (r *Ring) forgetOther(l *link) {
-	if (l.other != PeerID{}) {
-		r.forgetName(&l.other)
+// been heard of, or even be linked.
+func (r *Ring) forgetOther(now reliability.Time, l *link) {
+	if (l.other == PeerID{}) {
+		return
 	}
+	if twin := r.linkOf(&l.other); twin != nil {
+		r.unlink(now, twin, causeReplaced)
+		r.act(Action{Kind: ActionRelease, Peer: l.other})
+	}
+	r.forgetName(&l.other)
 }
 
 // forgetName forgets a name, unless something is under way with it.

@@ -275,7 +275,9 @@ func (n *Node) handle(now reliability.Time, e multicast.NodeEvent) {
 			n.log.Info("introducer connected", "addr", s.addr)
 			if session := n.core.ServerSession(e.Server); session != nil {
 				s.fingerprint = session.Far().Fingerprint
-				n.mirror.ask(now, session)
+				if session.IsOwn() {
+					n.mirror.ask(now, session)
+				}
 			}
 		case was:
 			n.log.Warn("introducer lost, trying again", "addr", s.addr, "err", e.Err)

@@ -14,6 +14,7 @@ import (
 	"github.com/ringcast/ringcast/multicast/node"
 	"github.com/ringcast/ringcast/overlay"
 	"github.com/ringcast/ringcast/overlay/groupspec"
+	"github.com/ringcast/ringcast/rtmfp"
 	"github.com/ringcast/ringcast/rtmfp/amf0"
 	"github.com/ringcast/ringcast/rtmfp/profile"
 )
@@ -25,12 +26,19 @@ func start(t *testing.T, introducer bool) *node.Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := node.DefaultConfig()
-	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-	c.Introducer = introducer
-	if c.Profile, err = profile.NewNode(secrets, profile.NodeOptions{Server: introducer, HardwareAES: profile.HardwareAES()}); err != nil {
+	p, err := profile.NewNode(secrets, profile.NodeOptions{Server: introducer, HardwareAES: profile.HardwareAES()})
+	if err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, introducer, p, nil)
+}
+
+// startWith runs a node with a profile and a tracer, which may be nil.
+func startWith(t *testing.T, introducer bool, p rtmfp.Profile, tracer rtmfp.Tracer) *node.Node {
+	t.Helper()
+	c := node.DefaultConfig()
+	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	c.Introducer, c.Profile, c.Tracer = introducer, p, tracer
 	n, err := node.Listen(c)
 	if err != nil {
 		t.Fatal(err)
@@ -318,5 +326,65 @@ func TestIntroducerIsConnectedToOnce(t *testing.T) {
 	}
 	if list := n.Introducers(); len(list) != 0 {
 		t.Errorf("introducers %+v are left", list)
+	}
+}
+
+// flowNames notes the metadata-like strings of what a node sends.
+type flowNames struct {
+	mu   sync.Mutex
+	sent bytes.Buffer
+}
+
+// TracePacket implements rtmfp.Tracer.
+func (f *flowNames) TracePacket(_ rtmfp.Instant, p rtmfp.TracedPacket) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p.Sent {
+		f.sent.Write(p.Plain)
+	}
+}
+
+// TraceState implements rtmfp.Tracer.
+func (*flowNames) TraceState(rtmfp.Instant, *rtmfp.Session, rtmfp.SessionState, rtmfp.SessionState) {}
+
+// An introducer of another make is asked nothing that it does not know: one of
+// them takes an unknown flow for an offence and closes the session.
+func TestForeignIntroducerIsAskedNothingOfOurs(t *testing.T) {
+	for _, foreign := range []bool{false, true} {
+		meeting := start(t, true)
+		if foreign {
+			p, err := profile.NewFlash(profile.FlashConfig{Server: true, ChecksumOnly: true, Entropy: rand.Reader})
+			if err != nil {
+				t.Fatal(err)
+			}
+			meeting = startWith(t, true, p, nil)
+		}
+		secrets, err := profile.NewSecrets(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := profile.NewNode(secrets, profile.NodeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace := &flowNames{}
+		n := startWith(t, false, p, trace)
+		spec, err := groupspec.New(groupspec.Settings{Name: "test", ServerChannel: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Join(t.Context(), spec, node.JoinOptions{Introducers: []node.Introducer{{Addr: meeting.LocalAddrs()[0].String()}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.WaitIntroducer(limit(t)); err != nil {
+			t.Fatal(err)
+		}
+		n.Stats() // what was begun is on its way
+		trace.mu.Lock()
+		asked := bytes.Contains(trace.sent.Bytes(), []byte("ringcast:"))
+		trace.mu.Unlock()
+		if asked == foreign {
+			t.Errorf("introducer of another make: %v; asked where the node is seen from: %v", foreign, asked)
+		}
 	}
 }
