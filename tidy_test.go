@@ -125,6 +125,7 @@ var importLaw = map[string]rule{
 	// compared with.
 	"internal/load/quicbench": {edge, nil},
 	"internal/load/edgebench": {edge, []string{"internal/load"}},
+	"internal/load/simtable":  {edge, nil},
 }
 
 // Packages that only the named ones may import, whatever their own row says.

@@ -21,6 +21,7 @@ type simOptions struct {
 	json   bool
 	params bool
 	quiet  bool
+	plots  bool
 }
 
 // newSimCommand returns the command that simulates whole groups.
@@ -58,6 +59,7 @@ func newSimScenario(inv *invocation, name string) *cobra.Command {
 	settings := addSimFlags(cmd, sc)
 	flags := cmd.Flags()
 	flags.StringVar(&o.out, "out", "", "write result.json and report.html to this `directory`")
+	flags.BoolVar(&o.plots, "plots", false, "write each picture to the directory of --out as an SVG file too")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	flags.BoolVar(&o.params, "params", false, "print all settings with their values, and do nothing")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
@@ -105,6 +107,7 @@ func (o *simOptions) run(cmd *cobra.Command, inv *invocation, sc *swarm.Scenario
 	}
 	report.Wall = time.Since(begin)
 	report.Metrics["events_per_s"] = float64(report.Events) / report.Wall.Seconds()
+	report.Targets = append(report.Targets, report.SpeedTargets()...)
 	if err := o.write(report); err != nil {
 		return err
 	}
@@ -135,7 +138,13 @@ func (o *simOptions) write(report *swarm.Report) error {
 	if err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
-	for name, content := range map[string][]byte{"result.json": append(result, '\n'), "report.html": report.AppendHTML(nil)} {
+	files := map[string][]byte{"result.json": append(result, '\n'), "report.html": report.AppendHTML(nil)}
+	if o.plots {
+		for i := range report.Pictures {
+			files[report.Pictures[i].FileName()] = report.Pictures[i].AppendFile(nil)
+		}
+	}
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(o.out, name), content, 0o644); err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}

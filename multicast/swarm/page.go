@@ -7,13 +7,16 @@ import (
 	"github.com/ringcast/ringcast/multicast/swarm/plot"
 )
 
-// pageStyle is the page's style sheet; the pictures' is plot.Style.
-const pageStyle = `
+// colours are those of the page and of pictures that stand alone.
+const colours = `
 :root{--paper:#fbfaf7;--card:#fff;--ink:#1d2129;--dim:#6b7280;--rule:#e4e2dc;--warn:#b4371f;--good:#1c7c4a;
 --c0:#2563b8;--c1:#d9762b;--c2:#2f9e76;--c3:#9b4fb0;--c4:#c23b5c;--c5:#7a7d85}
 @media(prefers-color-scheme:dark){:root{--paper:#14171c;--card:#1c2027;--ink:#e7e9ee;--dim:#98a0ae;--rule:#2e343e;
 --warn:#ff8a6b;--good:#5fd197;--c0:#6aa6f8;--c1:#f3a45c;--c2:#5ccaa0;--c3:#c98be0;--c4:#f0809b;--c5:#9aa0aa}}
-*{box-sizing:border-box}
+`
+
+// pageStyle is the page's style sheet; the pictures' is plot.Style.
+const pageStyle = `*{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1320px;margin:0 auto;padding:32px min(28px,4vw) 60px}
 header{display:flex;flex-wrap:wrap;align-items:baseline;gap:4px 18px;border-bottom:2px solid var(--ink);padding-bottom:14px}
@@ -59,7 +62,7 @@ func (r *Report) AppendHTML(b []byte) []byte {
 	p := &page{b}
 	p.html("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n<title>")
 	p.text(fmt.Sprintf("%s, %d nodes, seed %d", r.Scenario, r.Nodes, r.Seed))
-	p.html("</title>\n<style>" + pageStyle + plot.Style + "</style></head>\n<body><main>\n")
+	p.html("</title>\n<style>" + colours + pageStyle + plot.Style + "</style></head>\n<body><main>\n")
 	p.head(r)
 	p.brokenList(r)
 	p.cards(r)

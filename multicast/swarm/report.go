@@ -1,9 +1,11 @@
 package swarm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/ringcast/ringcast/multicast/swarm/plot"
@@ -48,6 +50,24 @@ type Picture struct {
 	Drawing      interface{ AppendSVG(b []byte) []byte }
 }
 
+// FileName is the picture's name as a file: its title in small letters.
+func (p *Picture) FileName() string {
+	words := strings.FieldsFunc(strings.ToLower(p.Title), func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9')
+	})
+	return strings.Join(words, "-") + ".svg"
+}
+
+// AppendFile appends the picture as an SVG file that needs no page around it.
+func (p *Picture) AppendFile(b []byte) []byte {
+	svg := p.Drawing.AppendSVG(nil)
+	head, rest, _ := bytes.Cut(svg, []byte(">"))
+	b = append(b, `<svg xmlns="http://www.w3.org/2000/svg"`...)
+	b = append(b, bytes.TrimPrefix(head, []byte("<svg"))...)
+	b = append(b, ">\n<style>"+colours+plot.Style+"</style>\n<rect width=\"100%\" height=\"100%\" style=\"fill:var(--card)\"/>\n"...)
+	return append(b, rest...)
+}
+
 var (
 	_ interface{ AppendSVG(b []byte) []byte } = (*plot.Chart)(nil)
 	_ interface{ AppendSVG(b []byte) []byte } = (*plot.Bars)(nil)
@@ -70,6 +90,7 @@ type reportJSON struct {
 	Simulated float64  `json:"simulated_s"`
 	Wall      float64  `json:"wall_s"`
 	Hash      string   `json:"trace_hash"`
+	Command   string   `json:"command"`
 	Metrics   Metrics  `json:"metrics"`
 	Targets   []Target `json:"targets"`
 	Parts     []Part   `json:"parts,omitempty"`
@@ -87,7 +108,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		targets[i] = t
 	}
 	return json.Marshal(reportJSON{
-		r.Scenario, r.Seed, r.Nodes, r.Simulated.Seconds(), r.Wall.Seconds(), fmt.Sprintf("%016x", r.TraceHash),
+		r.Scenario, r.Seed, r.Nodes, r.Simulated.Seconds(), r.Wall.Seconds(), fmt.Sprintf("%016x", r.TraceHash), r.Command(),
 		r.Metrics, targets, r.Parts, r.Broken, r.Notes,
 	})
 }

@@ -81,6 +81,22 @@ func targetsOf(scenario string, nodes int, m Metrics) []Target {
 	return list
 }
 
+// SpeedTargets holds the simulator itself against what is wanted of it, for
+// runs of the reference scenario. Unlike all else these figures are the
+// machine's: memory, and how many members it takes through a second in a second
+// of real time.
+func (r *Report) SpeedTargets() []Target {
+	held, ok := r.Metrics["bytes_per_node"]
+	if r.Scenario != "steady" || !ok || r.Wall <= 0 {
+		return nil
+	}
+	speed := float64(r.Nodes) * r.Simulated.Seconds() / r.Wall.Seconds()
+	return []Target{
+		target("G20 member-seconds a second", false, 10_000, speed),
+		target("G20 bytes_per_node", true, 30_000, held),
+	}
+}
+
 // target compares a figure with its limit. A figure that is not a number has
 // not met anything.
 func target(name string, atMost bool, limit, got float64) Target {

@@ -1,0 +1,27 @@
+package main
+
+// limits says of targets that are not met what stands in the way, by their
+// names. What is not known has no words here.
+var limits = map[string]string{
+	"G1 delivery":                       "what is lost was due to members that had joined or lost their parents seconds before",
+	"G1 delivery_worst_1pct":            "the same: one newcomer in a hundred is enough",
+	"G2 delivery":                       "the knee lies above, see the plot: with so little to spare slices do not find a parent with a free slot",
+	"G3 delay_p50_s":                    "each hop costs 60 ms of way and the queue of a relay",
+	"G3 delay_p99_s":                    "key frames: a burst of 43 fragments drains at the last hop in 0.2 s and more; and what is pulled",
+	"G3 delay_p999_s":                   "second pulls, and members between two parents",
+	"G3 twice the oracle's delay_p99_s": "the oracle knows no queue, burst or loss",
+	"G5 egress_mean":                    "framing is 1.07 of it, acknowledgements and the help for members that nobody else serves are the rest",
+	"G5 egress_max_1s":                  "first hops that change are sent half a second again",
+	"G6 control_share":                  "acknowledgements are two thirds of it: 52 bytes for two packets",
+	"G6 framing_share":                  "64 bytes for each fragment, and an audio message is a fragment of 186 bytes by itself",
+	"G7 join_p50_s":                     "the way to the introducer and to the first neighbor takes 0.37 s of it",
+	"G7 join_p99_s":                     "newcomers wait for upload that other newcomers bring",
+	"G8 delivery":                       "a member with both parents gone in most slices needs seconds to find others, and half of the upload is gone too",
+	"G13 stall_free":                    "all members with native multicast lose all parents at once: the trees grow anew from the members without it",
+	"G13 repair_from_source":            "members that nobody else can serve within a second ask the publisher",
+	"G13 repair_ratio":                  "pulls that are asked again before the first answer has come",
+	"G20 member-seconds a second":       "memory latency: a fragment touches some thirty cache lines of its node, and other work kept both cores busy",
+	"G20 bytes_per_node":                "a window of 2,048 places takes 41 KB of it, and a node has some 30 links at 1.5 KB and up",
+	"G14 audio_delivery":                "slots are given by slice, and every slice has audio in it",
+	"G14 keyframe_delivery":             "the same: members without a parent in a slice lose an eighth of each key frame",
+}
