@@ -97,6 +97,9 @@ func (s *stream) makeSlot(n *neighbor, m *wire.Request) (ok, partial bool, reaso
 		s.evict(from, i)
 		return true, false, accepted
 	}
+	if m.Urgent && s.moveLeaf(c) {
+		return true, false, accepted
+	}
 	if m.PartialOK && s.swap(c) {
 		return true, false, accepted
 	}
@@ -109,6 +112,30 @@ func (s *stream) makeSlot(n *neighbor, m *wire.Request) (ok, partial bool, reaso
 func displaces(value, lowest wire.Value) bool {
 	return worth(value) > displaceFactor*worth(lowest)+displaceMargin
 }
+
+// moveLeaf gives a leaf away that says that it sees a free slot elsewhere: of
+// the slice, or else of another one. Who asks may know nobody but us.
+func (s *stream) moveLeaf(c int) bool {
+	for i := range sliceCount {
+		from := (c + i) % sliceCount
+		for k := range s.slices[from].children {
+			ch := &s.slices[from].children[k]
+			p := &s.peers[ch.index]
+			if ch.value > 0 || ch.partial || ch.stop != 0 || ch.first || ch.plain || !p.is(peerLeaf) ||
+				p.free&(1<<from) == 0 || s.e.ms.after(p.statusAt) > othersFresh {
+				continue
+			}
+			p.free = 0 // it may be the same slot for all its slices
+			s.evict(from, k)
+			return true
+		}
+	}
+	return false
+}
+
+// othersFresh is how long a leaf's word that it sees free slots is believed, in
+// milliseconds.
+const othersFresh = 3000
 
 // swap gives away the leaf of a slice that has been fed longest, so that another
 // that has found nobody can take its place. The one that goes is served until it

@@ -43,6 +43,8 @@ type Engine struct {
 	refreshNext int
 	deaths      [2]millis // when the last two neighbors were found dead
 	probing     bool
+	wish        int    // for so many more neighbors
+	wishedAt    millis // when there was one last
 
 	sends   queue[outgoing]
 	rejects queue[Reject]

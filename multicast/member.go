@@ -248,6 +248,9 @@ func (m *Member) HandleTimeout(now reliability.Time) {
 	}
 	if m.engine.PollTimeout() <= now {
 		m.engine.HandleTimeout(now)
+		if n := m.engine.TakeWish(); n > 0 {
+			m.ring.Widen(now, n)
+		}
 	}
 	m.parts.handleTimeout(now)
 	m.settle(now)

@@ -67,6 +67,9 @@ func (s *stream) seek() {
 		}
 		s.seekUrgent(c)
 	}
+	if s.join.placed {
+		s.wishNeighbors()
+	}
 	if now.after(s.improveAt) >= 0 {
 		period := improvePeriod
 		if now.after(s.activeAt) < improveEarly {
@@ -77,6 +80,38 @@ func (s *stream) seek() {
 			s.seekBetter()
 		}
 	}
+}
+
+// wishNeighbors wishes for more neighbors while slices have no parent and
+// nobody is left to be asked.
+func (s *stream) wishNeighbors() {
+	if s.e.wishedAt != 0 && s.e.ms.after(s.e.wishedAt) < wishPause {
+		return
+	}
+	for c := range s.slices {
+		sl := &s.slices[c]
+		if sl.native || sl.asking > 0 || sl.parent != none && !sl.partial || !sl.ran && s.e.ms.after(s.join.placedAt) < wishAfter {
+			continue
+		}
+		if best, _ := s.bestParent(c, true); best == none {
+			s.e.wish, s.e.wishedAt = wishAtOnce, s.e.ms
+			return
+		}
+	}
+}
+
+const (
+	// wishAtOnce is for how many more neighbors is wished at a time, wishPause
+	// how often, and wishAfter how long after the beginning, in milliseconds.
+	wishAtOnce           = 4
+	wishPause, wishAfter = 700, 150
+)
+
+// TakeWish returns how many more neighbors the streams could do with, once.
+func (e *Engine) TakeWish() int {
+	n := e.wish
+	e.wish = 0
+	return n
 }
 
 // hasStopped reports whether a parent that is leaving has pushed the last of

@@ -9,9 +9,10 @@ import (
 const (
 	// statusLimit is the longest status in bytes; its map is cut at the old end.
 	statusLimit = 130
-	// leafStatus is how often a node that relays nothing sends one, in
-	// milliseconds: nobody asks it for anything.
-	leafStatus = 1000
+	// leafStatus is how often a node that relays nothing sends one to a parent, in
+	// milliseconds, and leafLimit how long it is: nobody asks it for anything.
+	leafStatus = 500
+	leafLimit  = 64
 )
 
 // rotateStatus sends our state to the next neighbor in turn, when it is time.
@@ -23,9 +24,14 @@ func (s *stream) rotateStatus() {
 	if s.statusAt != 0 && s.e.ms.after(s.statusAt) < period {
 		return
 	}
+	leaf := s.slots.k == 0 && !s.publishing
 	for range s.peers {
 		s.statusNext = (s.statusNext + 1) % len(s.peers)
-		if p := &s.peers[s.statusNext]; p.takesPart() && p.is(peerExt) {
+		p := &s.peers[s.statusNext]
+		if leaf && p.owns == 0 {
+			continue // only its parents care what a leaf tells
+		}
+		if p.takesPart() && p.is(peerExt) {
 			s.statusAt = s.e.ms
 			s.sendStatus(s.e.neighbors[s.statusNext])
 			return
@@ -101,7 +107,11 @@ func (s *stream) sendStatus(n *neighbor) {
 	}
 	var m wire.Status
 	s.fillStatus(&m)
-	s.sendExt(n, wire.AppendStatus(s.e.arena.begin(), m, s.win, statusLimit))
+	limit := statusLimit
+	if m.Leaf {
+		limit = leafLimit
+	}
+	s.sendExt(n, wire.AppendStatus(s.e.arena.begin(), m, s.win, limit))
 }
 
 func (s *stream) fillStatus(m *wire.Status) {
@@ -139,6 +149,27 @@ func (s *stream) fillStatus(m *wire.Status) {
 			m.Free |= 1 << c
 		}
 	}
+	if m.Leaf {
+		m.Free = s.others()
+	}
+}
+
+// others returns the slices that a neighbor other than the parent offers. A
+// leaf tells its parents: they may give its place to one who sees none.
+func (s *stream) others() (free uint8) {
+	for i := range s.peers {
+		p := &s.peers[i]
+		if p.free == 0 || p.flags&(peerIn|peerOut|peerExt|peerPublisher|peerLeaf) != peerIn|peerOut|peerExt ||
+			s.e.ms.after(p.statusAt) > othersFresh || s.e.neighbors[i].suspect.isAhead(s.e.ms) {
+			continue
+		}
+		for c := range s.slices {
+			if p.free&(1<<c) != 0 && s.slices[c].parent != int16(i) && !p.refused[c].isAhead(s.e.ms) {
+				free |= 1 << c
+			}
+		}
+	}
+	return free
 }
 
 // handleStatus takes a neighbor's state.

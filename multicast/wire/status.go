@@ -79,7 +79,8 @@ type Status struct {
 	KeyFrame     fragmenter.ID
 	KeyFragments int
 	Lag          [fragmenter.SliceCount]Lag
-	// Free has bit i set when another child of slice i would be taken.
+	// Free has bit i set when another child of slice i would be taken. A leaf's
+	// has it set when a neighbor other than its parent offers it the slice.
 	Free uint8
 	// LowestChild is the lowest value of the children in each slice.
 	LowestChild [fragmenter.SliceCount]Value

@@ -1,0 +1,78 @@
+package multicast
+
+import (
+	"testing"
+	"time"
+)
+
+// A newcomer that knows only a relay whose slots are taken gets its place from
+// leaves that know another relay, soon, though those two have never met.
+func TestLeavesMakeRoom(t *testing.T) {
+	n := newTestNet(t, 21)
+	n.loss = 0
+	s := &swarm{testNet: n, source: n.addNode(10*streamRate, CapMulticast)}
+	full, free := n.addNode(2*streamRate, CapMulticast), n.addNode(5*streamRate, CapMulticast)
+	n.link(s.source, full)
+	n.link(s.source, free)
+	n.link(full, free)
+	leaves := []*testNode{n.addNode(-1, CapMulticast), n.addNode(-1, CapMulticast)}
+	for _, leaf := range leaves {
+		n.link(leaf, full)
+	}
+	s.key = n.publish(s.source, "live", 1)
+	for _, node := range n.nodes[1:] {
+		node.play()
+	}
+	s.runFor(6 * time.Second)
+	for _, leaf := range leaves {
+		n.link(leaf, free)
+	}
+	s.runFor(6 * time.Second)
+	newcomer := n.addNode(-1, CapMulticast)
+	n.link(newcomer, full)
+	newcomer.play()
+	s.runFor(2 * time.Second)
+	st, fed := newcomer.engine.byKey[s.key], 0
+	for c := range st.slices {
+		if sl := &st.slices[c]; sl.parent != none && !sl.partial {
+			fed++
+		}
+	}
+	// One of the full relay's eight slots is for the other relay, which passes
+	// that slice on.
+	if fed < sliceCount-1 {
+		t.Errorf("%d slices have a lasting parent 2 s after the beginning; the full relay has %d of %d slots taken, the free one %d of %d", fed,
+			full.engine.byKey[s.key].used, full.engine.byKey[s.key].slots.k, free.engine.byKey[s.key].used, free.engine.byKey[s.key].slots.k)
+	}
+	s.runFor(3 * time.Second)
+	s.check(10*time.Second, 13*time.Second, 1, 0)
+	if r, _ := s.report(s.key, s.source, at2(13*time.Second), at2(15*time.Second)); r.percentile(99) > time.Second {
+		t.Errorf("the delay at the 99th percentile is %v, want at most 1 s", r.percentile(99))
+	}
+}
+
+// A stream wishes for more neighbors while it has nobody to ask, and not once
+// it is fed.
+func TestWishForNeighbors(t *testing.T) {
+	s := newSwarm(t, 22, 20, fixedUpload(2), CapMulticast)
+	s.runFor(8 * time.Second)
+	leaf := s.addNode(-1, CapMulticast)
+	s.link(leaf, s.nodes[1])
+	leaf.play()
+	s.runFor(time.Second)
+	for _, p := range s.nodes[1:21] {
+		p.engine.TakeWish()
+	}
+	lonely := s.addNode(-1, CapMulticast)
+	s.link(lonely, leaf) // who passes nothing on
+	lonely.play()
+	s.runFor(2 * time.Second)
+	if lonely.engine.TakeWish() == 0 {
+		t.Error("a viewer that knows only a leaf wishes for nobody")
+	}
+	for _, p := range s.nodes[1:21] {
+		if p.engine.TakeWish() != 0 {
+			t.Errorf("node %d, which is fed, wishes for more neighbors", p.index)
+		}
+	}
+}
