@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type snapshot struct {
 	streams  []web.StreamStatus
 	stations []station.Status
 	memory   runtime.MemStats
+	live     [1]metrics.Sample // of the heap
 	// network is nil on a node that is in no network.
 	network *peernode.Stats
 	groups  []groupSnapshot
@@ -71,6 +73,8 @@ func (n *node) snapshot() *snapshot {
 	s := &snapshot{http: n.web.Stats(), node: n.Node(), streams: n.Streams(), stations: n.media.station.Streams()}
 	slices.SortFunc(s.stations, func(a, b station.Status) int { return strings.Compare(a.Path, b.Path) })
 	runtime.ReadMemStats(&s.memory)
+	s.live[0].Name = "/gc/heap/live:bytes"
+	metrics.Read(s.live[:])
 	if n.net == nil {
 		return s
 	}
@@ -125,6 +129,7 @@ func nodeMetrics() []metric {
 		gaugeOf("ringcast_uptime_seconds", "Time since the node started.", func(s *snapshot) float64 { return time.Since(s.node.Started).Seconds() }),
 		gaugeOf("ringcast_goroutines", "Goroutines of the process.", func(*snapshot) float64 { return float64(runtime.NumGoroutine()) }),
 		gaugeOf("ringcast_heap_bytes", "Bytes of live and not yet swept heap objects.", func(s *snapshot) float64 { return float64(s.memory.HeapAlloc) }),
+		gaugeOf("ringcast_heap_live_bytes", "Bytes of the heap objects that the last collection found in use.", func(s *snapshot) float64 { return float64(s.live[0].Value.Uint64()) }),
 		gaugeOf("ringcast_memory_bytes", "Bytes of memory that the process has from the system.", func(s *snapshot) float64 { return float64(s.memory.Sys - s.memory.HeapReleased) }),
 		counterOf("ringcast_http_requests_total", "HTTP requests.", func(s *snapshot) uint64 { return s.http.Requests }),
 		counterOf("ringcast_http_refused_hosts_total", "HTTP requests refused for their Host header.", func(s *snapshot) uint64 { return s.http.RefusedHosts }),

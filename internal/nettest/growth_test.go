@@ -29,8 +29,7 @@ const (
 )
 
 // growth is the slope of a level over time, as a share of the level an hour,
-// with its standard error. Of each minute the lowest value counts, which is
-// just after a collection.
+// with its standard error. Of each minute the lowest value counts.
 func growth(at []time.Duration, level []float64) (slope, sure float64) {
 	var x, y []float64
 	for i := range at {
@@ -94,7 +93,7 @@ func (s *soak) report(t *testing.T) {
 	t.Helper()
 	long := *soakFor >= growthSpan
 	t.Logf("%d nodes stayed for %v; of the others %d left and %d were killed", len(s.stay), *soakFor, s.left, s.killed)
-	t.Logf("| node | resident MB, first | last | growth %%/h | heap MB, first | last | growth %%/h | goroutines, first | last | pictures | stalls |")
+	t.Logf("| node | resident MB, first | last | growth %%/h | live heap MB, first | last | growth %%/h | goroutines, first | last | pictures | messages | gaps | dropped | stalls |")
 	var stalls int
 	for _, w := range s.stay {
 		if len(w.at) < 4 { // a quarter is compared with another
@@ -113,9 +112,9 @@ func (s *soak) report(t *testing.T) {
 			grown[0], sure[0] = growth(w.at, w.resident)
 			grown[1], sure[1] = growth(w.at, w.heap)
 		}
-		name := w.host.Name()
-		t.Logf("| %s | %.1f | %.1f | %.1f ± %.1f | %.1f | %.1f | %.1f ± %.1f | %.0f | %.0f | %d | %d |", name,
-			r1/1e6, r2/1e6, 100*grown[0], 100*sure[0], h1/1e6, h2/1e6, 100*grown[1], 100*sure[1], g1, g2, w.play.Pictures, w.play.Stalls)
+		name, st := w.host.Name(), w.stream(t)
+		t.Logf("| %s | %.1f | %.1f | %.1f ± %.1f | %.1f | %.1f | %.1f ± %.1f | %.0f | %.0f | %d | %d | %d | %d | %d |", name,
+			r1/1e6, r2/1e6, 100*grown[0], 100*sure[0], h1/1e6, h2/1e6, 100*grown[1], 100*sure[1], g1, g2, w.play.Pictures, st.ReceivedMessages, st.Gaps, st.DroppedMessages, w.play.Stalls)
 		for i, what := range []string{"resident memory", "heap"} {
 			if grown[i]-growthSure*sure[i] > growthLimit {
 				t.Errorf("%s: %s grows by %.1f ± %.1f %% an hour, want at most %.1f", name, what, 100*grown[i], 100*sure[i], 100*growthLimit)
@@ -132,7 +131,7 @@ func (s *soak) report(t *testing.T) {
 	if !long {
 		t.Logf("too short to judge memory and goroutines, which takes %v", growthSpan)
 	}
-	t.Logf("%d stalls at %d players", stalls, len(s.stay)-1)
+	t.Logf("%d stalls at %d players; the test's own timer was late by %v at most, %d times by more than a player's buffer", stalls, len(s.stay), s.delayed.Round(time.Millisecond), s.held)
 	if *soakPlot != "" {
 		if err := os.WriteFile(*soakPlot, s.picture(), 0o644); err != nil {
 			t.Fatal(err)
@@ -160,7 +159,7 @@ func (s *soak) picture() []byte {
 	largest := func(v []float64) float64 { return slices.Max(v) }
 	line("resident, largest", func(w *watched) []float64 { return w.resident }, largest)
 	line("resident, middle", func(w *watched) []float64 { return w.resident }, middle)
-	line("heap, middle", func(w *watched) []float64 { return w.heap }, middle)
+	line("live heap, middle", func(w *watched) []float64 { return w.heap }, middle)
 	// The picture stands alone, so it carries its colours.
 	const colours = "svg{--paper:#fff;--ink:#111;--dim:#555;--rule:#ddd;--warn:#b00;--c0:#c2410c;--c1:#1d4ed8;--c2:#15803d;background:#fff}"
 	svg := string(c.AppendSVG(nil))

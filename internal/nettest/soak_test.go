@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,8 +63,8 @@ func TestSoak(t *testing.T) {
 	s := newSoak(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var players sync.WaitGroup
-	for _, w := range s.stay[1:] {
-		players.Go(func() { s.watch(ctx, t, w) })
+	for _, w := range s.stay {
+		players.Go(func() { w.watch(ctx, t) })
 	}
 	period := min(5*time.Second, *soakFor/10)
 	begin, next := time.Now(), time.Now()
@@ -75,7 +76,7 @@ func TestSoak(t *testing.T) {
 			}
 		}
 		s.churn(t)
-		time.Sleep(100 * time.Millisecond)
+		s.sleep(100 * time.Millisecond)
 	}
 	cancel()
 	players.Wait()
@@ -89,11 +90,14 @@ type soak struct {
 	stay         []*watched // the first is the publisher
 	seats        []*seat
 	left, killed int
-	errors       chan error
+	// delayed is by how much the test's own timer was late at most, and held how
+	// often by more than a player's buffer: then nobody on the machine ran.
+	delayed time.Duration
+	held    int
 }
 
 func newSoak(t *testing.T) *soak {
-	s := &soak{rng: rand.New(rand.NewPCG(*soakSeed, 2)), errors: make(chan error, soakLANs*soakStay)}
+	s := &soak{rng: rand.New(rand.NewPCG(*soakSeed, 2))}
 	l := lab.New(t)
 	origin := start(t, l.AddHost("pub", lab.HostConfig{}), "publish", "--source", "test:", "--loop", "--stream", "live/cam", "--rtmp-listen", "")
 	s.link = origin.Link
@@ -118,9 +122,9 @@ func newSoak(t *testing.T) *soak {
 }
 
 // watch plays what a node serves until ctx is done.
-func (s *soak) watch(ctx context.Context, t *testing.T, w *watched) {
+func (w *watched) watch(ctx context.Context, t *testing.T) {
 	w.play.Buffer = soakBuffer
-	reader := load.RTSPReader{URL: w.Streams[0].RTSP, Dial: w.dial, OnPacket: func(channel byte, packet []byte) {
+	reader := load.RTSPReader{URL: w.rtspURL(), Dial: w.dial, OnPacket: func(channel byte, packet []byte) {
 		if channel == 0 {
 			w.play.Packet(packet, time.Now())
 		}
@@ -129,6 +133,16 @@ func (s *soak) watch(ctx context.Context, t *testing.T, w *watched) {
 		t.Errorf("%s: the player's connection ended: %v", w.host.Name(), err)
 	}
 	w.play.End(time.Now())
+}
+
+// sleep sleeps, and notes by how much longer it took.
+func (s *soak) sleep(d time.Duration) {
+	before := time.Now()
+	time.Sleep(d)
+	late := time.Since(before) - d
+	if s.delayed = max(s.delayed, late); late > soakBuffer {
+		s.held++
+	}
 }
 
 // churn lets viewers come and go whose time has come. Half of them are killed.
@@ -192,8 +206,10 @@ func (w *watched) sample(t *testing.T, at time.Duration) {
 			found[name] = v
 		}
 	}
-	w.at = append(w.at, at)
+	if w.at = append(w.at, at); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", w.host.Name(), resp.Status)
+	}
 	w.resident = append(w.resident, float64(resident))
-	w.heap = append(w.heap, found["ringcast_heap_bytes"])
+	w.heap = append(w.heap, found["ringcast_heap_live_bytes"])
 	w.goroutines = append(w.goroutines, found["ringcast_goroutines"])
 }
