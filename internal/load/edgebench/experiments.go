@@ -14,15 +14,17 @@ import (
 )
 
 var experiments = []experiment{
-	{"E1", rtspFanOut},
-	{"E2", hlsFanOut},
-	{"E2L", lowLatencyFanOut},
-	{"E3", idleMemory},
-	{"E4", firstPart},
-	{"E5", firstPacket},
-	{"E6", rtspLatency},
-	{"E7", hlsLatency},
-	{"E9", publisherRestart},
+	{name: "E1", measure: rtspFanOut},
+	{name: "E2", measure: hlsFanOut},
+	{name: "E2L", measure: lowLatencyFanOut},
+	{name: "E3", measure: idleMemory},
+	{name: "E4", measure: firstPart},
+	{name: "E5", measure: firstPacket},
+	{name: "E6", measure: rtspLatency},
+	{name: "E7", measure: hlsLatency},
+	{name: "E9", measure: publisherRestart},
+	{name: "HOPS", measure: hopPrice, network: true},
+	{name: "EGRESS", measure: publisherEgress, network: true},
 }
 
 const settle = 4 * time.Second

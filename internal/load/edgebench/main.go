@@ -25,15 +25,30 @@ func main() {
 	flag.IntVar(&b.readers, "rtsp-readers", 200, "RTSP readers of E1")
 	flag.IntVar(&b.viewers, "hls-viewers", 1000, "HLS viewers of E2")
 	flag.IntVar(&b.lowLatency, "ll-viewers", 200, "low-latency HLS viewers of E2")
+	hops := flag.Int("hops", 0, "measure a viewer's node that many hops from the publisher, in a network namespace (needs root)")
 	flag.Parse()
-	if *binary != "" {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if *hops > 0 {
+		inside, err := enterNamespace(ctx)
+		if err != nil || *hops > maxHops {
+			fmt.Fprintln(os.Stderr, "edgebench: -hops 1 to", maxHops, "needs root, iproute2 and nftables:", err)
+			os.Exit(1)
+		}
+		if !inside {
+			return
+		}
+		b.network = true
+	}
+	switch {
+	case *binary != "" && *hops > 0:
+		b.servers = append(b.servers, viewerNode(absolute(*binary), *hops))
+	case *binary != "":
 		b.servers = append(b.servers, ringcast(absolute(*binary)))
 	}
 	if *other != "" {
 		b.servers = append(b.servers, mediamtx(absolute(*other)))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if err := b.run(ctx, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "edgebench:", err)
 		os.Exit(1)
@@ -54,6 +69,7 @@ type bench struct {
 	windows                      int
 	window                       time.Duration
 	readers, viewers, lowLatency int
+	network                      bool // in a namespace, with experiments of the network
 
 	dir  string
 	clip *load.Clip
@@ -63,6 +79,8 @@ type bench struct {
 type experiment struct {
 	name    string
 	measure func(ctx context.Context, b *bench, s server) (map[string]float64, error)
+	// network: it measures our own nodes' network, in a namespace.
+	network bool
 }
 
 func (b *bench) run(ctx context.Context, only string) error {
@@ -85,6 +103,9 @@ func (b *bench) run(ctx context.Context, only string) error {
 		// meets both.
 		for round := range b.windows {
 			for _, s := range b.servers {
+				if e.network && (!b.network || s.binary == "") {
+					continue
+				}
 				fmt.Fprintf(os.Stderr, "%s round %d of %d: %s\n", e.name, round+1, b.windows, s.name)
 				figures, err := e.measure(ctx, b, s)
 				if err != nil {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -16,8 +14,9 @@ const streamApp, streamName = "live", "bench"
 
 // server is a program under test.
 type server struct {
-	name  string
-	start func(ctx context.Context, dir string) (*running, error)
+	name   string
+	binary string // of ours; empty for others
+	start  func(ctx context.Context, dir string) (*running, error)
 }
 
 // running is a started server.
@@ -26,6 +25,8 @@ type running struct {
 	pid              int
 	rtmp, rtsp, http string // host:port
 	hls              string // URL of the multivariant playlist
+	// network is what a viewer's node is part of.
+	network *network
 }
 
 func (r *running) rtspURL() string {
@@ -34,6 +35,10 @@ func (r *running) rtspURL() string {
 
 // stop ends the server and waits for it.
 func (r *running) stop() {
+	if r.network != nil {
+		r.network.stop()
+		return
+	}
 	_ = r.cmd.Process.Signal(os.Interrupt)
 	done := make(chan struct{})
 	go func() { _ = r.cmd.Wait(); close(done) }()
@@ -47,42 +52,13 @@ func (r *running) stop() {
 
 // ringcast runs our own binary with free ports on loopback.
 func ringcast(binary string) server {
-	return server{"ringcast", func(ctx context.Context, dir string) (*running, error) {
-		cmd := exec.CommandContext(ctx, binary, "publish", "--json", "--stream", streamName, "--log-level", "error",
-			"--rtmp-listen", "127.0.0.1:0", "--rtsp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
-		cmd.Dir, cmd.Stderr = dir, os.Stderr
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return nil, err
+	return server{name: "ringcast", binary: binary, start: func(ctx context.Context, dir string) (*running, error) {
+		r, _, err := startNode(ctx, dir, binary, append([]string{"publish", "--stream", streamName, "--rtmp-listen", "127.0.0.1:0"}, freePorts...)...)
+		if err == nil && r.rtsp == "" {
+			r.stop()
+			err = fmt.Errorf("%s names no stream when ready", binary)
 		}
-		if err := cmd.Start(); err != nil {
-			return nil, err
-		}
-		var ready struct {
-			Ready   bool
-			RTMP    string `json:"rtmp"`
-			HTTP    string `json:"http"`
-			Streams []struct{ HLS, RTSP string }
-		}
-		lines := bufio.NewScanner(out)
-		for !ready.Ready {
-			if !lines.Scan() {
-				return nil, fmt.Errorf("%s ended before it was ready", binary)
-			}
-			_ = json.Unmarshal(lines.Bytes(), &ready)
-		}
-		go func() {
-			for lines.Scan() {
-				continue // the pipe must not fill up
-			}
-		}()
-		if len(ready.Streams) == 0 {
-			return nil, fmt.Errorf("%s names no stream when ready", binary)
-		}
-		return &running{
-			cmd: cmd, pid: cmd.Process.Pid, rtmp: hostOf(ready.RTMP), rtsp: hostOf(ready.Streams[0].RTSP),
-			http: hostOf(ready.HTTP), hls: ready.Streams[0].HLS,
-		}, nil
+		return r, err
 	}}
 }
 
@@ -101,7 +77,7 @@ paths:
 // mediamtx runs a MediaMTX binary with free ports on loopback, otherwise with
 // its defaults.
 func mediamtx(binary string) server {
-	return server{"mediamtx", func(ctx context.Context, dir string) (*running, error) {
+	return server{name: "mediamtx", start: func(ctx context.Context, dir string) (*running, error) {
 		var addr [3]string
 		for i := range addr {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
