@@ -73,13 +73,17 @@ SEEDS ?= 100
 FROM  ?= 1
 SOAK  ?= 20m
 
-soak: ## run 10 x SEEDS (100) lives of sessions, SEEDS groups, and 30 nodes under churn for SOAK (20m)
+soak: ## run 10 x SEEDS (100) lives of sessions, SEEDS groups twice, and 30 nodes under churn for SOAK (20m)
 	go test -count=1 -v -timeout 0 -run TestCampaign ./rtmfp -seeds $$(($(SEEDS) * 10))
 	@$(MAKE) --no-print-directory soak-groups
+	@$(MAKE) --no-print-directory soak-cliff
 	@$(MAKE) --no-print-directory soak-nodes
 
 soak-groups: ## simulate SEEDS (100) random groups in bad worlds, from seed FROM (1)
 	go test -count=1 -v -timeout 0 -run TestSoak ./multicast/swarm -soak $(SEEDS) -soakfrom $(FROM)
+
+soak-cliff: ## let half of a group of 300 vanish, with SEEDS (100) seeds from FROM (1)
+	go run ./cmd/ringcast sim cliff --nodes 300 --settle 20s --seed $(FROM) --runs $(SEEDS) --quiet
 
 soak-nodes: ## run 30 nodes under churn for SOAK (20m), as root on Linux; draws docs/images/soak.svg
 	go test -count=1 -v -timeout 0 -run TestSoak ./internal/nettest -soak $(SOAK) -soak-plot $(CURDIR)/docs/images/soak.svg
@@ -167,4 +171,4 @@ docker: ## build the container image ringcast:latest from a static binary
 clean: ## remove what was built
 	rm -rf bin build .cache $(UI)/node_modules $(UI)/dist/hls.*
 
-.PHONY: help build ui demo test cross race fuzz fuzz-edge soak soak-groups soak-nodes results bench bench-edge bench-rtmfp e2e lint generate screenshots docker clean
+.PHONY: help build ui demo test cross race fuzz fuzz-edge soak soak-groups soak-cliff soak-nodes results bench bench-edge bench-rtmfp e2e lint generate screenshots docker clean

@@ -349,3 +349,48 @@ func TestLonelyNodeBelievesIntroducer(t *testing.T) {
 		t.Error("a member that the introducer names is left alone")
 	}
 }
+
+// Members of a group may be with several introducers. They learn of each other's
+// by gossip and ask there for whom they want; but not freely at one that only
+// few neighbors name, which may be a victim.
+func TestIntroducersOfOthers(t *testing.T) {
+	own := wire.Address{AddrPort: netip.MustParseAddrPort("198.51.100.1:1935"), Origin: wire.OriginRelay}
+	other := wire.Address{AddrPort: netip.MustParseAddrPort("198.51.100.2:1935"), Origin: wire.OriginRelay}
+	for _, c := range []struct {
+		name  string
+		with  uint32 // neighbors of 12 that are with the other introducer
+		asked int    // members looked for there in a moment
+	}{{"a third of the neighbors", 4, 4}, {"one neighbor", 1, 1}, {"nobody", 0, 1}} {
+		b := newBare(t, CapOverlay)
+		b.ring.SetOwnAddresses(b.now, []wire.Address{own})
+		const neighbors = 12
+		for n := uint32(1); n <= neighbors; n++ {
+			b.link(testID(n), CapOverlay)
+			m := owire.Report{Own: []wire.Address{own}}
+			if n <= c.with {
+				m.Own[0] = other
+			}
+			b.message(testID(n), FlowMember, owire.AppendReport(nil, m))
+		}
+		// The nearest members on the ring are with the other one.
+		near := makeFakes(1000).near(b.ring.pos, 2)
+		m := owire.Report{}
+		for _, id := range near {
+			m.Entries = append(m.Entries, owire.Entry{Peer: id, Age: 1, Addrs: []wire.Address{other}})
+		}
+		b.message(testID(neighbors), FlowMember, owire.AppendReport(nil, m))
+		asked := 0
+		for range 10 {
+			b.ring.HandleTimeout(b.now)
+			for _, a := range b.drain() {
+				if a.Kind == ActionDial && slices.Contains(near, a.Peer) && slices.Contains(a.Addrs, other) {
+					asked++
+				}
+			}
+			b.now = b.now.Add(20 * time.Millisecond)
+		}
+		if asked != c.asked {
+			t.Errorf("%s with the other introducer: %d members are looked for there, want %d", c.name, asked, c.asked)
+		}
+	}
+}

@@ -280,13 +280,13 @@ func (r *Ring) dialFailed(now reliability.Time, d *dial, reason DialError) {
 // dialAddrs returns the addresses at which to look for a member: its own and
 // those of servers that it said know it. Addresses are dialed rarely, whatever
 // the number of names that come with them, so that members who lie about them
-// can't turn a group against a victim. Servers of this node's own are exempt,
-// and so are members that were at that address before.
+// can't turn a group against a victim. Servers of this node's own are exempt and
+// those of many neighbors, and so are members that were at that address before.
 func (r *Ring) dialAddrs(now reliability.Time, e *entry) []wire.Address {
 	var addrs []wire.Address
 	introducer := false
 	eachAddress(e.addrs, func(a wire.Address) {
-		known := a.Origin == wire.OriginRelay && r.isOwnServer(a.AddrPort)
+		known := a.Origin == wire.OriginRelay && (r.isOwnServer(a.AddrPort) || r.isServerOfMany(a.AddrPort))
 		if known || r.mayDial(now, a.AddrPort, e) {
 			addrs = append(addrs, a)
 			introducer = introducer || a.Origin == wire.OriginRelay
@@ -306,6 +306,33 @@ func (r *Ring) dialAddrs(now reliability.Time, e *entry) []wire.Address {
 
 func (r *Ring) isOwnServer(a netip.AddrPort) bool {
 	return slices.ContainsFunc(r.own, func(o wire.Address) bool { return o.Origin == wire.OriginRelay && o.AddrPort == a })
+}
+
+const (
+	// Of serverLinks neighbors or more, one in serverShare must say that an
+	// introducer is theirs for it to be asked freely. A tenth of hostile members
+	// is not that many.
+	serverLinks = 8
+	serverShare = 4
+)
+
+// isServerOfMany reports whether many neighbors are with an introducer, by their
+// own word.
+func (r *Ring) isServerOfMany(server netip.AddrPort) bool {
+	if len(r.links) < serverLinks {
+		return false
+	}
+	with := 0
+	for _, l := range r.links {
+		found := false
+		eachAddress(r.heard.at(l.place).addrs, func(a wire.Address) {
+			found = found || a.Origin == wire.OriginRelay && a.AddrPort == server
+		})
+		if found {
+			with++
+		}
+	}
+	return with*serverShare >= len(r.links)
 }
 
 // dialedAddr remembers that an address was dialed, by short names of it, its

@@ -460,3 +460,41 @@ func TestEnormousMessages(t *testing.T) {
 		t.Errorf("%d dials in a minute", dials)
 	}
 }
+
+// What a neighbor tells that has told mostly lies is hardly believed any more,
+// and so leads to no dials; others are believed as before.
+func TestInformersAreJudged(t *testing.T) {
+	b := newBare(t, CapOverlay)
+	liar, honest := testID(1), testID(2)
+	b.link(liar, CapOverlay)
+	b.link(honest, CapOverlay)
+	next := uint32(1000)
+	tell := func(from PeerID) (taken int) {
+		m := owire.Report{}
+		for range 40 {
+			next++
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{60 + byte(next&63), byte(next), 1, 1}), 5)
+			m.Entries = append(m.Entries, owire.Entry{Peer: testID(next), Age: 1, Addrs: []wire.Address{{AddrPort: addr, Origin: wire.OriginObserved}}})
+		}
+		before := b.ring.Heard()
+		b.message(from, FlowMember, owire.AppendReport(nil, m))
+		return b.ring.Heard() - before
+	}
+	if taken := tell(liar); taken < 30 {
+		t.Fatalf("of 40 names of an unknown informer %d are taken", taken)
+	}
+	b.pass(30 * time.Second) // nobody answers
+	if st := b.ring.Stats(); st.DialsFailed < informerTrials {
+		t.Fatalf("only %d dials failed", st.DialsFailed)
+	}
+	before := b.ring.Stats().NamesIgnored
+	if taken := tell(liar); taken > 40/5 {
+		t.Errorf("of 40 names of a liar %d are taken", taken)
+	}
+	if ignored := b.ring.Stats().NamesIgnored - before; ignored < 30 {
+		t.Errorf("%d names of a liar are ignored", ignored)
+	}
+	if taken := tell(honest); taken < 30 {
+		t.Errorf("of 40 names of another one %d are taken", taken)
+	}
+}
