@@ -157,8 +157,10 @@ type membership struct {
 	member *Member
 	id     [32]byte
 	number int // tells its circuits apart from those of other groups
-	// serverChannel says that introducers are asked for members.
+	// serverChannel says that introducers are asked for members. bootstrap are
+	// members that are asked for at introducers by name.
 	serverChannel bool
+	bootstrap     [][32]byte
 	extensions    bool
 	native        *native // nil without native multicast
 }
@@ -233,7 +235,8 @@ func (n *Node) Join(now reliability.Time, c JoinConfig) (*Group, error) {
 		return nil, fmt.Errorf("multicast: join: %w", err)
 	}
 	n.numbers++
-	m := &membership{member: member, id: id, number: n.numbers & 0xffff, serverChannel: c.Spec.Settings().ServerChannel, extensions: c.Extensions}
+	settings := c.Spec.Settings()
+	m := &membership{member: member, id: id, number: n.numbers & 0xffff, serverChannel: settings.ServerChannel, bootstrap: settings.BootstrapPeers, extensions: c.Extensions}
 	m.group = &Group{Member: member, node: n, id: id}
 	n.groups = append(n.groups, m)
 	n.openNative(now, m, c.Spec)

@@ -201,9 +201,16 @@ func (n *Node) clientEvents(now reliability.Time, s *server) {
 	}
 }
 
-// joinAt joins a group at an introducer, anew if it has been joined before.
+// joinAt joins a group at an introducer, anew if it has been joined before, and
+// begins with the members that the groupspec names.
 func (n *Node) joinAt(now reliability.Time, s *server, m *membership) {
-	if !s.up || !m.serverChannel {
+	if !s.up {
+		return
+	}
+	for _, p := range m.bootstrap {
+		m.member.HandleMember(now, overlay.PeerID(p), []wire.Address{s.addr()})
+	}
+	if !m.serverChannel {
 		return
 	}
 	s.leave(now, m)
