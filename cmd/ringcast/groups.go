@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,7 +165,25 @@ func describeEvent(e *peernode.Event, group string) web.Event {
 }
 
 // Post implements web.Network.
-func (n *network) Post(string, string) (string, error) { return "", web.ErrNotAllowed }
+func (n *network) Post(group, text string) (string, error) {
+	g := n.find(group)
+	if g == nil {
+		return "", web.ErrNoGroup
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), postPatience)
+	defer cancel()
+	id, err := g.Post(ctx, valueOf(text))
+	if errors.Is(err, overlay.ErrNotPermitted) {
+		err = web.ErrNotAllowed
+	}
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(id[:]), nil
+}
+
+// postPatience is how long a post waits for a neighbor to hand it to.
+const postPatience = 5 * time.Second
 
 // Send implements web.Network.
 func (n *network) Send(string, string, string) (string, error) { return "error", web.ErrNotAllowed }
