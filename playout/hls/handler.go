@@ -165,17 +165,12 @@ func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, stream strin
 	if doc == nil {
 		return errNotFound
 	}
-	e.viewers.note(clientOf(r), time.Now())
+	e.viewers.note(r, which, ask, time.Now())
 	if skip := query.Get("_HLS_skip"); (skip == "YES" || skip == "v2") && snap.delta[which] != nil && !snap.ended {
 		doc = snap.delta[which]
 	}
 	servePlaylist(w, r, doc, cache)
 	return nil
-}
-
-// clientOf tells viewers apart as well as it can be done without a cookie.
-func clientOf(r *http.Request) string {
-	return r.RemoteAddr + "\x00" + r.UserAgent()
 }
 
 // directives are the delivery directives of a playlist request.
