@@ -69,6 +69,7 @@ func ways() []way {
 		{"bin/ringcast run -c ringcast.yaml --check", ends},
 		{"bin/ringcast run -c ringcast.yaml", starts},
 		{"bin/ringcast groupspec", ends},
+		{"bin/ringcast sim ", hasParameters},
 		{"ffmpeg ", pushes},
 		{"docker compose ", isCompose},
 		{"go tool pprof ", isProfile},
@@ -156,6 +157,9 @@ func ends(t *testing.T, d *docTrial, text string) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// hasParameters checks the settings of a simulation that takes long.
+func hasParameters(t *testing.T, d *docTrial, text string) { ends(t, d, text+" --params") }
 
 // starts starts a node, with free ports where it names none, waits until it is
 // ready, and stops it.
