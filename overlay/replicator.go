@@ -122,6 +122,7 @@ type Replicator struct {
 	wasBusy bool              // more were asked for then
 
 	seedAt     reliability.Time // when the seed looks after what it shows
+	showAt     reliability.Time // when more can be shown to one that was shown something too often
 	seedCursor uint64
 	lent       []objectLent // oldest first
 	pace       float64      // objects given in the last seedPeriod
@@ -169,6 +170,8 @@ type objectLink struct {
 	open                                    bool // can take an object now
 
 	haves, asks allowance
+	shows       allowance // messages that show it something
+	hears       bool      // may be shown something now
 }
 
 // objectRequest is a request of this node.
@@ -216,7 +219,11 @@ const (
 // Messages that one neighbor may have handled.
 var (
 	objectHaveRate = rate{burst: 256, perSecond: 40}
-	objectAskRate  = rate{burst: 1024, perSecond: 4096}
+	// showRate is how often a neighbor is shown something; with what this node
+	// has got, told each ReplicationParams.Coalesce, that stays below the rate
+	// above. On a fast line more is shown at a time.
+	showRate      = rate{burst: 64, perSecond: 20}
+	objectAskRate = rate{burst: 1024, perSecond: 4096}
 )
 
 // NewReplicator returns a replicator without neighbors and objects. It panics on
@@ -228,6 +235,7 @@ func NewReplicator(c ReplicationConfig) *Replicator {
 	return &Replicator{
 		p: c.Params, rand: c.Rand, tr: c.Transport, enabled: c.Spec.Settings().ObjectReplication, keep: c.KeepData,
 		tellAt: reliability.Never, replanAt: reliability.Never, slowAt: reliability.Never, knockAt: reliability.Never, lookAt: reliability.Never, seedAt: reliability.Never,
+		showAt: reliability.Never,
 	}
 }
 
@@ -393,7 +401,7 @@ func (r *Replicator) HandleLink(now reliability.Time, info LinkInfo) {
 	case l != nil:
 		l.LinkInfo = info
 	default:
-		l = &objectLink{LinkInfo: info, grown: now, haves: objectHaveRate.full(now), asks: objectAskRate.full(now)}
+		l = &objectLink{LinkInfo: info, grown: now, haves: objectHaveRate.full(now), asks: objectAskRate.full(now), shows: showRate.full(now)}
 		r.links = append(r.links, l)
 		r.greet(now, l)
 	}
@@ -471,6 +479,10 @@ func (r *Replicator) HandleTimeout(now reliability.Time) {
 	if r.seedAt <= now {
 		r.seed(now)
 	}
+	if r.showAt <= now {
+		r.showAt = reliability.Never
+		r.showMore(now)
+	}
 	if r.slowAt <= now {
 		r.hasten(now)
 	}
@@ -484,7 +496,7 @@ func (r *Replicator) HandleTimeout(now reliability.Time) {
 
 // PollTimeout returns when HandleTimeout is to be called next.
 func (r *Replicator) PollTimeout() reliability.Time {
-	return min(r.tellAt, r.seedAt, r.slowAt, r.lookAt, r.replanAt, r.knockAt)
+	return min(r.tellAt, r.seedAt, r.slowAt, r.showAt, r.lookAt, r.replanAt, r.knockAt)
 }
 
 func (r *Replicator) send(l *objectLink, f Flow, b []byte) {

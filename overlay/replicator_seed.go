@@ -24,6 +24,9 @@ const (
 	// at all.
 	showPatience = 20 * time.Second
 	idlePatience = 5 * time.Second
+	// lastPatience is the same for one that has never asked, once all others are
+	// shown nothing more.
+	lastPatience = time.Second
 	// restless is how long a neighbor that has taken part may ask for nothing of
 	// what it is shown before it is taken to want something else.
 	restless = 3 * time.Second
@@ -33,7 +36,9 @@ const (
 	// seedPeriod is how often a seed looks after what it shows, and seedScan at
 	// how many objects it then looks.
 	seedPeriod = time.Second
-	seedScan   = 16384
+	// showPause is how long to wait for one that was shown something too often.
+	showPause = 50 * time.Millisecond
+	seedScan  = 16384
 	// showScan is among how many objects one is looked for that a neighbor lacks.
 	showScan = 64
 	// tellPatience is how long a neighbor may take to tell that it has an object
@@ -98,7 +103,10 @@ func (r *Replicator) showMore(now reliability.Time) {
 	sets := make([]indexSet, len(r.links))
 	waiting := len(r.queue) + len(r.active)
 	for i, l := range r.links {
-		if !l.mayBeShown() {
+		if l.hears = l.mayBeShown() && l.shows.has(now, 1, showRate); !l.hears {
+			if l.mayBeShown() {
+				r.showAt = min(r.showAt, now.Add(showPause))
+			}
 			continue
 		}
 		for room := r.window(l) - l.lent - len(l.shown); room > 0 && r.showOne(now, l, &sets[i]); room-- {
@@ -113,7 +121,10 @@ func (r *Replicator) showMore(now reliability.Time) {
 		}
 	}
 	for i, l := range r.links {
-		r.sendHave(l, owire.HaveAdd, &sets[i])
+		if !sets[i].empty() {
+			l.shows.take(now, 1, showRate)
+			r.sendHave(l, owire.HaveAdd, &sets[i])
+		}
 	}
 }
 
@@ -145,7 +156,7 @@ func (r *Replicator) eagerness() (most int, load float64) {
 func (r *Replicator) bestSpreader(most int, load float64) int {
 	best, told := -1, slices.ContainsFunc(r.links, func(l *objectLink) bool { return l.told && l.mayBeShown() })
 	for i, l := range r.links {
-		if !l.mayBeShown() || told && !l.told || len(l.shown) >= most {
+		if !l.hears || told && !l.told || len(l.shown) >= most {
 			continue
 		}
 		if full := float64(l.lent+len(l.shown)) / float64(max(r.window(l), 1)); full < load {
@@ -292,8 +303,11 @@ func (r *Replicator) seed(now reliability.Time) {
 // and now does nothing lacks something else, and is shown all.
 func (r *Replicator) reviewShown(now reliability.Time, l *objectLink) {
 	patience := idlePatience
-	if l.askedAt != 0 {
+	switch {
+	case l.askedAt != 0:
 		patience = restless
+	case r.unshown.empty() && r.again.empty():
+		patience = lastPatience // others wait for this
 	}
 	quiet := now.Sub(max(l.grown, l.askedAt)) >= patience
 	back := r.takeBack(l, func(s objectShown) bool {
