@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,38 +163,6 @@ func describeEvent(e *peernode.Event, group string) web.Event {
 	return w
 }
 
-// Post implements web.Network.
-func (n *network) Post(group, text string) (string, error) {
-	g := n.find(group)
-	if g == nil {
-		return "", web.ErrNoGroup
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), postPatience)
-	defer cancel()
-	id, err := g.Post(ctx, valueOf(text))
-	if errors.Is(err, overlay.ErrNotPermitted) {
-		err = web.ErrNotAllowed
-	}
-	if err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(id[:]), nil
-}
-
-// postPatience is how long a post waits for a neighbor to hand it to.
-const postPatience = 5 * time.Second
-
-// Send implements web.Network.
-func (n *network) Send(string, string, string) (string, error) { return "error", web.ErrNotAllowed }
-
-// Object implements web.Network.
-func (n *network) Object(context.Context, string, uint64) ([]byte, error) {
-	return nil, web.ErrNoObject
-}
-
-// PutObject implements web.Network.
-func (n *network) PutObject(string, uint64, []byte) error { return web.ErrNotAllowed }
-
 // describe adds what the groups know to the status of streams, and the streams
 // that come from groups.
 func (n *network) describe(all []web.StreamStatus) []web.StreamStatus {
@@ -340,6 +307,9 @@ func (n *network) parts() []part {
 	parts := []part{{"rtmfp", n.run}}
 	for _, v := range n.viewerNodes {
 		parts = append(parts, part{"demo node", v.Run})
+	}
+	for _, g := range n.groups() {
+		parts = append(parts, part{"group", n.api(g.ID()).run})
 	}
 	return parts
 }

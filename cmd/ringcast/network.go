@@ -59,6 +59,7 @@ type network struct {
 
 	mu   sync.Mutex
 	pubs map[string]*publication
+	apis map[string]*groupAPI // by ID of the group
 }
 
 // played is a stream of a share link.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -21,6 +20,12 @@ var (
 	// ErrNotAllowed: the group does not have the feature, or its password is
 	// not known here (403).
 	ErrNotAllowed = errors.New("not allowed in this group")
+	// ErrTooMuch: a message is too long, or too many bytes are offered (413).
+	ErrTooMuch = errors.New("too much")
+	// ErrAlone: nobody else is in the group (503).
+	ErrAlone = errors.New("nobody else is in the group")
+	// ErrNoAnswer: a question was not answered (504).
+	ErrNoAnswer = errors.New("nobody has answered")
 )
 
 // Network is the node's part in groups. Its methods are called from many
@@ -34,16 +39,54 @@ type Network interface {
 	// Subscribe calls f, which must not block, for each event until stop is
 	// called.
 	Subscribe(f func(Event)) (stop func())
-	// Post sends a text to all members and returns its message ID.
-	Post(group, text string) (id string, err error)
-	// Send routes a text to the member nearest to an address, to the neighbor
-	// "nextIncreasing" or "nextDecreasing", or to "allNeighbors". It returns
-	// the result as NetGroup has it: "sent", "no route" or "error".
-	Send(group, to, text string) (result string, err error)
+	// Post sends a message, a string or what JSON has, to all members and
+	// returns its ID. The same message again within some minutes is the same
+	// post.
+	Post(ctx context.Context, group string, message any) (id string, err error)
+	// Posts returns the last posts, this node's too, oldest first; false if
+	// there is no such group.
+	Posts(group string) ([]PostStatus, bool)
+	// Send routes a message.
+	Send(ctx context.Context, group string, message any, to SendTarget) (SendResult, error)
 	// Object fetches an object of a group by its index.
 	Object(ctx context.Context, group string, index uint64) ([]byte, error)
-	// PutObject offers an object to a group.
+	// PutObject offers an object to a group, RemoveObject takes it back.
 	PutObject(group string, index uint64, object []byte) error
+	RemoveObject(group string, index uint64) error
+}
+
+// PostStatus is a post. It is part of the API.
+type PostStatus struct {
+	MessageID string    `json:"messageID"`
+	Time      time.Time `json:"time"`
+	// PeerID is the neighbor that it came from, who need not be its author;
+	// empty for posts of this node.
+	PeerID string `json:"peerID,omitempty"`
+	// Message is a string, or what its sender has made of JSON.
+	Message any `json:"message"`
+}
+
+// SendTarget says where a message goes.
+type SendTarget struct {
+	// To is "nextIncreasing" or "nextDecreasing" for the next neighbor on the
+	// ring, "allNeighbors", or an address of 64 hexadecimal digits for the
+	// member nearest to it. Peer is the peer ID of a member instead.
+	To, Peer string
+	// Reply waits for an answer.
+	Reply bool
+	// Question is the number of a question of Peer that the message answers.
+	Question string
+}
+
+// SendResult is what became of a message. It is part of the API.
+type SendResult struct {
+	// Result is "sent", "no route" or "error", as NetGroup has it.
+	Result string `json:"result"`
+	// Answer is what was answered, PeerID by whom, and Hops over how many links
+	// it came.
+	Answer any    `json:"answer,omitempty"`
+	PeerID string `json:"peerID,omitempty"`
+	Hops   int    `json:"hops,omitempty"`
 }
 
 // GroupStatus describes a group. It is part of the API.
@@ -138,12 +181,12 @@ type Event struct {
 
 // Bounds of what one request may bring or keep open.
 const (
-	maxPostBytes     = 32 << 10
-	maxObjectBytes   = 1 << 20
-	maxEventClients  = 64
-	maxEventQueue    = 256
-	eventHeartbeat   = 15 * time.Second
-	objectFetchLimit = 10 * time.Second
+	maxPostBytes    = 32 << 10
+	maxObjectBytes  = 1 << 20
+	maxEventClients = 64
+	maxEventQueue   = 256
+	eventHeartbeat  = 15 * time.Second
+	networkPatience = 10 * time.Second
 )
 
 // apiGroups serves everything below /api/v1/groups.
@@ -186,14 +229,11 @@ func (s *Server) apiGroups(w http.ResponseWriter, r *http.Request, rest string) 
 			writePage(w, r, list)
 		})
 	case len(parts) == 2 && parts[1] == "posts":
-		s.post(w, r, func(text string) (any, error) {
-			id, err := n.Post(parts[0], text)
-			return map[string]string{"messageID": id}, err
-		})
+		s.posts(w, r, parts[0])
 	case len(parts) == 2 && parts[1] == "send":
-		s.post(w, r, func(text string) (any, error) {
-			result, err := n.Send(parts[0], r.URL.Query().Get("to"), text)
-			return map[string]string{"result": result}, err
+		s.post(w, r, func(ctx context.Context, message any) (any, error) {
+			q := r.URL.Query()
+			return n.Send(ctx, parts[0], message, SendTarget{To: q.Get("to"), Peer: q.Get("peer"), Reply: q.Get("reply") == "true", Question: q.Get("question")})
 		})
 	case len(parts) == 3 && parts[1] == "objects":
 		s.object(w, r, parts[0], parts[2])
@@ -209,86 +249,6 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, f func()) {
 		return
 	}
 	f()
-}
-
-// post runs f with the text that a POST brings.
-func (s *Server) post(w http.ResponseWriter, r *http.Request, f func(text string) (any, error)) {
-	if r.Method != http.MethodPost {
-		notAllowed(w, "POST")
-		return
-	}
-	if !sameOrigin(r) {
-		writeJSON(w, http.StatusForbidden, apiError{"requests that change something must come from this node's own pages or from no page"})
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPostBytes))
-	if err != nil {
-		writeJSON(w, http.StatusRequestEntityTooLarge, apiError{fmt.Sprintf("at most %d bytes", maxPostBytes)})
-		return
-	}
-	answer, err := f(string(body))
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, answer)
-}
-
-// sameOrigin refuses what a page of somebody else's makes a browser send.
-func sameOrigin(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	return origin == "" || strings.TrimPrefix(strings.TrimPrefix(origin, "http://"), "https://") == r.Host
-}
-
-func writeError(w http.ResponseWriter, err error) {
-	status := http.StatusBadRequest
-	switch {
-	case errors.Is(err, ErrNoGroup), errors.Is(err, ErrNoObject):
-		status = http.StatusNotFound
-	case errors.Is(err, ErrNotAllowed):
-		status = http.StatusForbidden
-	case errors.Is(err, context.DeadlineExceeded):
-		status = http.StatusGatewayTimeout
-	}
-	writeJSON(w, status, apiError{err.Error()})
-}
-
-// object fetches or offers one object.
-func (s *Server) object(w http.ResponseWriter, r *http.Request, group, number string) {
-	var index uint64
-	if _, err := fmt.Sscanf(number, "%d", &index); err != nil || index > 1<<53 || fmt.Sprint(index) != number {
-		writeJSON(w, http.StatusBadRequest, apiError{"an object's index is a number from 0 to 2^53"})
-		return
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		ctx, cancel := context.WithTimeout(r.Context(), objectFetchLimit)
-		defer cancel()
-		object, err := s.config.Network.Object(ctx, group, index)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/octet-stream")
-		_, _ = w.Write(object)
-	case http.MethodPut:
-		if !sameOrigin(r) {
-			writeError(w, ErrNotAllowed)
-			return
-		}
-		object, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxObjectBytes))
-		if err != nil {
-			writeJSON(w, http.StatusRequestEntityTooLarge, apiError{fmt.Sprintf("an object has at most %d bytes", maxObjectBytes)})
-			return
-		}
-		if err := s.config.Network.PutObject(group, index, object); err != nil {
-			writeError(w, err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		notAllowed(w, "GET, HEAD, PUT")
-	}
 }
 
 // eventClients counts those who listen to events.

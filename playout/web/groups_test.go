@@ -16,7 +16,7 @@ import (
 // fakeNetwork is one group with two neighbors.
 type fakeNetwork struct {
 	subscribed chan func(Event)
-	posts      []string
+	posts      []any
 }
 
 func (f *fakeNetwork) Groups() []GroupStatus { return []GroupStatus{{ID: "aa", Name: "group"}} }
@@ -30,19 +30,31 @@ func (f *fakeNetwork) Subscribe(g func(Event)) func() {
 	return func() {}
 }
 
-func (f *fakeNetwork) Post(group, text string) (string, error) {
+func (f *fakeNetwork) Post(_ context.Context, group string, message any) (string, error) {
 	if group != "aa" {
 		return "", ErrNoGroup
 	}
-	f.posts = append(f.posts, text)
+	f.posts = append(f.posts, message)
 	return "id", nil
 }
 
-func (f *fakeNetwork) Send(_, to, _ string) (string, error) {
-	if to == "" {
-		return "error", ErrNotAllowed
+func (f *fakeNetwork) Posts(group string) (list []PostStatus, ok bool) {
+	for _, p := range f.posts {
+		list = append(list, PostStatus{MessageID: "id", Message: p})
 	}
-	return "sent", nil
+	return list, group == "aa"
+}
+
+func (f *fakeNetwork) Send(_ context.Context, _ string, message any, to SendTarget) (SendResult, error) {
+	switch {
+	case to.Reply && to.To == "nobody":
+		return SendResult{}, ErrNoAnswer
+	case to.Reply:
+		return SendResult{Result: "sent", Answer: message, PeerID: to.Peer}, nil
+	case to.To == "":
+		return SendResult{}, ErrNotAllowed
+	}
+	return SendResult{Result: "sent"}, nil
 }
 
 func (f *fakeNetwork) Object(_ context.Context, _ string, index uint64) ([]byte, error) {
@@ -53,6 +65,13 @@ func (f *fakeNetwork) Object(_ context.Context, _ string, index uint64) ([]byte,
 }
 
 func (f *fakeNetwork) PutObject(string, uint64, []byte) error { return nil }
+
+func (f *fakeNetwork) RemoveObject(_ string, index uint64) error {
+	if index == 9 {
+		return nil
+	}
+	return ErrNoObject
+}
 
 func newGroupServer(t *testing.T) (*httptest.Server, *fakeNetwork) {
 	t.Helper()
@@ -80,6 +99,14 @@ func TestGroupsAPI(t *testing.T) {
 		{"GET", "/api/v1/groups/bb/neighbors", "", "", 404, "no such group"},
 		{"POST", "/api/v1/groups/aa/neighbors", "", "", 405, "not allowed"},
 		{"POST", "/api/v1/groups/aa/posts", "hello", "", 200, `"messageID":"id"`},
+		{"POST", "/api/v1/groups/aa/posts", "", "", 400, "UTF-8"},
+		{"POST", "/api/v1/groups/aa/posts", "\xff", "", 400, "UTF-8"},
+		{"GET", "/api/v1/groups/aa/posts", "", "", 200, `"message":"hello"`},
+		{"GET", "/api/v1/groups/bb/posts", "", "", 404, "no such group"},
+		{"DELETE", "/api/v1/groups/aa/posts", "", "", 405, `{"error":`},
+		{"GET", "/api/v1/groups/aa/send", "", "", 405, `{"error":`},
+		{"POST", "/api/v1/groups/aa/send?peer=01&reply=true", "hello", "", 200, `"answer":"hello","peerID":"01"`},
+		{"POST", "/api/v1/groups/aa/send?to=nobody&reply=true", "hello", "", 504, "answered"},
 		{"POST", "/api/v1/groups/aa/posts", "evil", "http://evil.example", 403, "own pages"},
 		{"POST", "/api/v1/groups/aa/posts", strings.Repeat("x", maxPostBytes+1), "", 413, "at most"},
 		{"POST", "/api/v1/groups/bb/posts", "hello", "", 404, "no such group"},
@@ -89,8 +116,13 @@ func TestGroupsAPI(t *testing.T) {
 		{"GET", "/api/v1/groups/aa/objects/8", "", "", 404, "no such object"},
 		{"GET", "/api/v1/groups/aa/objects/-1", "", "", 400, "a number"},
 		{"GET", "/api/v1/groups/aa/objects/7x", "", "", 400, "a number"},
+		{"GET", "/api/v1/groups/aa/objects/9007199254740991", "", "", 400, "a number"},
+		{"PUT", "/api/v1/groups/aa/objects/9", "evil", "http://evil.example", 403, "own pages"},
+		{"PUT", "/api/v1/groups/aa/objects/9", strings.Repeat("x", maxObjectBytes+1), "", 413, "at most"},
+		{"DELETE", "/api/v1/groups/aa/objects/9", "", "", 204, ""},
+		{"DELETE", "/api/v1/groups/aa/objects/8", "", "", 404, "no such object"},
 		{"PUT", "/api/v1/groups/aa/objects/9", "nine", "", 204, ""},
-		{"DELETE", "/api/v1/groups/aa/objects/9", "", "", 405, ""},
+		{"PATCH", "/api/v1/groups/aa/objects/9", "", "", 405, `{"error":`},
 		{"GET", "/api/v1/groups/aa/nothing", "", "", 404, "openapi"},
 	} {
 		r, err := http.NewRequest(tt.method, server.URL+tt.path, strings.NewReader(tt.body))
