@@ -163,23 +163,28 @@ func (s *stream) backdate(f *fragmenter.Fragment, last fragmenter.ID) {
 	}
 }
 
-// setupBefore returns where the run of configurations begins that stands right
-// before a fragment. The ones next to it come in other slices, often later: a
-// joiner that began after them could show no picture until they are repeated.
-// So what is still missing there counts as part of the run.
+// setupBefore returns where the run of configurations begins that stands before
+// a fragment. The ones next to it come in other slices, often later: a joiner
+// that began after them could show no picture until they are repeated. So what
+// is still missing there counts as part of the run, and so does sound, which at
+// the beginning of a stream may stand between.
 func (s *stream) setupBefore(id fragmenter.ID) fragmenter.ID {
 	first, missing := id, 0
 	for i := id - 1; s.win.contains(i) && i >= s.win.live && id-i < setupMax && missing < sliceCount; i-- {
+		m := s.win.at(i).mark
 		if !s.win.Has(i) {
-			if s.win.at(i).mark&markDead != 0 {
+			if m&markDead != 0 {
 				break // nobody waits for it any more
 			}
 			missing++
 			first = i
 			continue
 		}
-		m := s.win.at(i).mark
-		if class, known := m.class(); !known || class != reliability.ClassConfig {
+		class, known := m.class()
+		if known && class == reliability.ClassAudio {
+			continue
+		}
+		if !known || class != reliability.ClassConfig {
 			break
 		}
 		if m&markBegins != 0 {
@@ -189,8 +194,9 @@ func (s *stream) setupBefore(id fragmenter.ID) fragmenter.ID {
 	return first
 }
 
-// setupMax bounds the fragments of configurations before a key frame.
-const setupMax = 64
+// setupMax bounds the fragments before a key frame that are looked at. More
+// than a second of sound does not wait for the first picture.
+const setupMax = 192
 
 // keyFrame is where the newest key frame lies.
 type keyFrame struct{ begin, last fragmenter.ID }
