@@ -15,11 +15,16 @@ import (
 
 // posts lists the last posts of a group, or adds one.
 func (s *Server) posts(w http.ResponseWriter, r *http.Request, group string) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
 		s.post(w, r, func(ctx context.Context, message any) (any, error) {
 			id, err := s.config.Network.Post(ctx, group, message)
 			return map[string]string{"messageID": id}, err
 		})
+		return
+	default:
+		refuseMethod(w, "GET, HEAD, POST")
 		return
 	}
 	list, ok := s.config.Network.Posts(group)

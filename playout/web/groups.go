@@ -245,7 +245,7 @@ func (s *Server) apiGroups(w http.ResponseWriter, r *http.Request, rest string) 
 // get runs f for GET and HEAD.
 func (s *Server) get(w http.ResponseWriter, r *http.Request, f func()) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		notAllowed(w, "GET, HEAD")
+		refuseMethod(w, "GET, HEAD")
 		return
 	}
 	f()

@@ -272,35 +272,6 @@ func TestPagesAskNoOtherHost(t *testing.T) {
 	}
 }
 
-// The OpenAPI document is JSON and describes every field that the API sends.
-func TestOpenAPIDescribesTheFields(t *testing.T) {
-	w := serve(newServer(t, fixed{}), http.MethodGet, "/api/openapi.json")
-	var doc struct {
-		Components struct {
-			Schemas map[string]struct{ Properties map[string]any }
-		}
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
-		t.Fatal(err)
-	}
-	full := StreamStatus{Source: "x", Error: "x", Tracks: []TrackStatus{{Kind: "video", CodecID: "x", Width: 1, Height: 1, FrameRate: 1, SampleRate: 1, Channels: 1}}}
-	for schema, v := range map[string]any{"Stream": full, "Track": full.Tracks[0], "Node": NodeStatus{RTMP: "x", RTSP: "x"}} {
-		text, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var fields map[string]any
-		if err := json.Unmarshal(text, &fields); err != nil {
-			t.Fatal(err)
-		}
-		for field := range fields {
-			if _, ok := doc.Components.Schemas[schema].Properties[field]; !ok {
-				t.Errorf("%s.%s is not in the document", schema, field)
-			}
-		}
-	}
-}
-
 // Run ends when its context does, after requests in flight were answered.
 func TestRunStops(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
