@@ -81,6 +81,19 @@ func (n *Node) Connect(now reliability.Time, c ServerConfig) (int, error) {
 	return s.id, nil
 }
 
+// SetServerAddrs changes the addresses of an introducer, which count from the
+// next try on: it has moved.
+func (n *Node) SetServerAddrs(now reliability.Time, id int, addrs []netip.AddrPort) {
+	for _, s := range n.servers {
+		if s.id == id && len(addrs) > 0 {
+			s.config.Addrs = addrs
+			if s.client == nil {
+				s.backoff, s.next = reconnectFirst, now
+			}
+		}
+	}
+}
+
 func (n *Node) connect(now reliability.Time, s *server) {
 	s.next, s.giveUp = reliability.Never, now.Add(connectTimeout)
 	client, err := netconnection.NewClient(now, n.endpoint, netconnection.ClientConfig{

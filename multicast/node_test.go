@@ -299,3 +299,27 @@ func TestPoliteLeave(t *testing.T) {
 		t.Errorf("the introducer has %d members, want 9", s.Members)
 	}
 }
+
+// An introducer that has moved is found at its new address.
+func TestIntroducerMoves(t *testing.T) {
+	tn := newTestNet(t, 7)
+	n := tn.addNode(netip.MustParseAddrPort("203.0.113.1:1935"), nil)
+	url, id := "rtmfp://meet.example/live", 0
+	n.driver.Do(func(now reliability.Time) {
+		var err error
+		nobody := netip.MustParseAddrPort("198.51.100.99:1935")
+		if id, err = n.Connect(now, multicast.ServerConfig{EPD: profile.ServerEPD(url), Addrs: []netip.AddrPort{nobody}, URL: url, App: "live"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	tn.net.Run(30 * time.Second)
+	if n.up {
+		t.Fatal("nobody has accepted the node")
+	}
+	n.driver.Do(func(now reliability.Time) { n.SetServerAddrs(now, id, []netip.AddrPort{tn.server.addr}) })
+	// The try that goes on at the old address may take as long as one may.
+	tn.net.Run(15 * time.Second)
+	if !n.up {
+		t.Error("the introducer is not found at its new address")
+	}
+}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -265,7 +267,11 @@ func (n *network) ready() (bool, string) {
 // diagnosis says what may be wrong when a stream does not come.
 func (n *network) diagnosis() string {
 	for _, i := range n.node.Introducers() {
-		if !i.Up {
+		var dns *net.DNSError
+		switch {
+		case errors.As(i.Err, &dns):
+			return fmt.Sprintf("the name of the introducer %s cannot be looked up: is the network there?", i.Addr)
+		case !i.Up:
 			return fmt.Sprintf("the introducer %s does not answer: is it running, and does UDP get through?", i.Addr)
 		}
 	}

@@ -1,12 +1,9 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -15,21 +12,10 @@ import (
 	"github.com/ringcast/ringcast/overlay/groupspec"
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/reliability"
-	"github.com/ringcast/ringcast/rtmfp/profile"
 )
 
 // ErrLeft means that the group has been left, or the node has stopped.
 var ErrLeft = errors.New("node: the group has been left")
-
-// Introducer is a meeting point to find members by.
-type Introducer struct {
-	// Addr is its host:port; the host may be a name.
-	Addr string
-	// Fingerprint, if set, is whom the answer must come from.
-	Fingerprint *[32]byte
-	// App is what the introducer is told to be asked for, such as "live".
-	App string
-}
 
 // JoinOptions say how a group is joined.
 type JoinOptions struct {
@@ -63,7 +49,7 @@ type Group struct {
 	// Guarded by the driver's mutex.
 	plays     map[string]*Subscription
 	listeners []*listener
-	servers   []int
+	servers   []*introducerState
 	left      bool
 	gone      chan struct{} // closed when the group has been left
 	waiters   []chan struct{}
@@ -123,15 +109,13 @@ func (e *Event) HasIndex() bool {
 }
 
 // Join makes the node a member of a group. It returns as soon as the search
-// for members has begun; Group.WaitReady waits for neighbors.
+// for members has begun; Group.WaitReady waits for neighbors. An introducer
+// whose name can't be looked up for now is looked up again by Run; one whose
+// name nobody has is an error.
 func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*Group, error) {
-	servers := make([]multicast.ServerConfig, 0, len(o.Introducers))
-	for _, i := range o.Introducers {
-		c, err := i.resolve(ctx)
-		if err != nil {
-			return nil, err
-		}
-		servers = append(servers, c)
+	servers, failures, err := n.resolveAll(ctx, o.Introducers)
+	if err != nil {
+		return nil, err
 	}
 	join := multicast.JoinConfig{
 		Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(),
@@ -152,7 +136,6 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	g.receivers.undone = func(now reliability.Time, e overlay.ReplicationEvent) {
 		_ = g.core.Replicator().RemoveWant(now, overlay.ObjectRange{First: e.Index, Last: e.Index})
 	}
-	var err error
 	stopped := n.do(func(now reliability.Time) {
 		if g.core, err = n.core.Join(now, join); err != nil {
 			return
@@ -162,12 +145,12 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 			n.meet.JoinLocal(spec.ID(), n.core.Self(), n.alias)
 		}
 		for i, c := range servers {
-			id, failed := n.connect(now, o.Introducers[i].Addr, c)
+			s, failed := n.connect(now, o.Introducers[i], c, failures[i])
 			if failed != nil {
 				err = failed
 				return
 			}
-			g.servers = append(g.servers, id)
+			g.servers = append(g.servers, s)
 		}
 	})
 	if err = errors.Join(stopped, err); err != nil {
@@ -176,30 +159,6 @@ func (n *Node) Join(ctx context.Context, spec *groupspec.Spec, o JoinOptions) (*
 	g.relayToLAN = o.RelayToLAN
 	n.refreshNative(g)
 	return g, nil
-}
-
-// connect makes the node a client of an introducer, if it is not one already:
-// there is but one session with it.
-func (n *Node) connect(now reliability.Time, addr string, c multicast.ServerConfig) (id int, err error) {
-	for id, s := range n.up {
-		if bytes.Equal(s.config.EPD, c.EPD) && slices.Equal(s.config.Addrs, c.Addrs) {
-			s.users++ // there is never more than one
-			return id, nil
-		}
-	}
-	if id, err = n.core.Connect(now, c); err == nil {
-		n.up[id] = &introducerState{addr: addr, config: c, users: 1, changed: make(chan struct{})}
-	}
-	return id, err
-}
-
-// disconnect ends that for one group.
-func (n *Node) disconnect(now reliability.Time, id int) {
-	s := n.up[id]
-	if s.users--; s.users == 0 {
-		n.core.Disconnect(now, id)
-		delete(n.up, id)
-	}
 }
 
 // refreshNative joins the group's native multicast addresses on the interfaces
@@ -223,36 +182,6 @@ func (n *Node) refreshNative(g *Group) {
 		g.nativeSaid = failed != nil
 		n.core.SetNative(now, g.core, available, g.relayToLAN)
 	})
-}
-
-// resolve finds the addresses of an introducer.
-func (i Introducer) resolve(ctx context.Context) (multicast.ServerConfig, error) {
-	host, port, err := net.SplitHostPort(i.Addr)
-	if err != nil {
-		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: want host:port: %w", i.Addr, err)
-	}
-	number, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
-	if err != nil {
-		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: %w", i.Addr, err)
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return multicast.ServerConfig{}, fmt.Errorf("introducer %q: %w", i.Addr, err)
-	}
-	app := i.App
-	if app == "" {
-		app = "live"
-	}
-	c := multicast.ServerConfig{URL: "rtmfp://" + i.Addr + "/" + app, App: app}
-	for _, a := range addrs {
-		c.Addrs = append(c.Addrs, netip.AddrPortFrom(a.Unmap(), uint16(number)))
-	}
-	if i.Fingerprint != nil {
-		c.EPD = profile.PeerEPD(*i.Fingerprint)
-	} else {
-		c.EPD = profile.ServerEPD(c.URL)
-	}
-	return c, nil
 }
 
 // Spec returns the group's groupspec.
@@ -282,8 +211,8 @@ func (g *Group) Leave() error {
 		if g.node.meet != nil {
 			g.node.meet.LeaveLocal(g.spec.ID(), g.node.core.Self())
 		}
-		for _, id := range g.servers {
-			g.node.disconnect(now, id)
+		for _, s := range g.servers {
+			g.node.disconnect(now, s)
 		}
 		for _, a := range g.spec.Settings().Addresses {
 			g.node.driver.LeaveMulticast(a.Group, a.Source)

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -40,6 +39,8 @@ type Config struct {
 	// Public are addresses by which others reach this node, beside those that
 	// it finds out by itself.
 	Public []netip.AddrPort
+	// Lookup finds the addresses of introducers; nil asks the system.
+	Lookup Lookup
 	// Faults, if not nil, make the network worse than it is, for measurements.
 	Faults *Faults
 	// Tracer, if not nil, is told of every packet.
@@ -69,23 +70,14 @@ type Node struct {
 	// Everything below is guarded by the driver's mutex.
 	core   *multicast.Node
 	groups []*Group
-	up     map[int]*introducerState
+	// introducers are those that the groups have named.
+	introducers []*introducerState
 	// observed are the addresses that introducers see this node by.
 	observed []netip.AddrPort
 	local    []netip.AddrPort // those of this machine
 
-	done chan struct{}
-}
-
-// introducerState is what a node knows of an introducer that it uses.
-type introducerState struct {
-	addr        string
-	config      multicast.ServerConfig
-	users       int // groups that have named it
-	up          bool
-	err         error
-	fingerprint [32]byte      // once it has been up
-	changed     chan struct{} // closed at the next change
+	lookups chan struct{} // wakes who looks up names
+	done    chan struct{}
 }
 
 // Listen binds the node's sockets. Run runs it.
@@ -96,11 +88,14 @@ func Listen(c Config) (*Node, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Lookup == nil {
+		c.Lookup = systemLookup
+	}
 	endpoint, err := rtmfp.NewEndpoint(rtmfp.Config{Params: c.Params, Profile: c.Profile, Entropy: crand.Reader, Tracer: c.Tracer})
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, log: c.Logger, up: make(map[int]*introducerState), done: make(chan struct{})}
+	n := &Node{config: c, log: c.Logger, lookups: make(chan struct{}, 1), done: make(chan struct{})}
 	n.mirror = &mirror{seen: n.seen}
 	services := []multicast.Service{n.mirror}
 	if c.Introducer {
@@ -177,6 +172,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { n.watchAddresses(running) })
+	wg.Go(func() { n.watchNames(running) })
 	err := n.driver.Run(running)
 	stop()
 	wg.Wait()
@@ -264,28 +260,7 @@ func (n *Node) handle(now reliability.Time, e multicast.NodeEvent) {
 			n.groups[i].handle(now, e.Member)
 		}
 	case multicast.NodeServerUp, multicast.NodeServerDown:
-		s := n.up[e.Server]
-		if s == nil {
-			return
-		}
-		was := s.up
-		s.up, s.err = e.Kind == multicast.NodeServerUp, e.Err
-		switch {
-		case s.up:
-			n.log.Info("introducer connected", "addr", s.addr)
-			if session := n.core.ServerSession(e.Server); session != nil {
-				s.fingerprint = session.Far().Fingerprint
-				if session.IsOwn() {
-					n.mirror.ask(now, session)
-				}
-			}
-		case was:
-			n.log.Warn("introducer lost, trying again", "addr", s.addr, "err", e.Err)
-		default:
-			n.log.Debug("introducer does not answer, trying again", "addr", s.addr, "err", e.Err)
-		}
-		close(s.changed)
-		s.changed = make(chan struct{})
+		n.serverChanged(now, &e)
 	}
 }
 
@@ -342,55 +317,6 @@ func (n *Node) seen(now reliability.Time, s *rtmfp.Session, addr netip.AddrPort)
 func (n *Node) Observed() (list []netip.AddrPort) {
 	_ = n.do(func(reliability.Time) { list = slices.Clone(n.observed) })
 	return list
-}
-
-// IntroducerStatus tells of an introducer that the node uses.
-type IntroducerStatus struct {
-	Addr string
-	Up   bool
-	// Err is why it was lost or does not answer.
-	Err error
-	// Fingerprint is its peer ID, once it has answered.
-	Fingerprint [32]byte
-}
-
-// Introducers returns the state of the introducers that the node uses.
-func (n *Node) Introducers() (list []IntroducerStatus) {
-	_ = n.do(func(reliability.Time) {
-		ids := slices.Sorted(maps.Keys(n.up))
-		for _, id := range ids {
-			s := n.up[id]
-			list = append(list, IntroducerStatus{Addr: s.addr, Up: s.up, Err: s.err, Fingerprint: s.fingerprint})
-		}
-	})
-	return list
-}
-
-// WaitIntroducer waits until one of the introducers has accepted the node.
-func (n *Node) WaitIntroducer(ctx context.Context) error {
-	for {
-		var changed []chan struct{}
-		up := false
-		err := n.do(func(reliability.Time) {
-			for _, id := range slices.Sorted(maps.Keys(n.up)) {
-				up = up || n.up[id].up
-				changed = append(changed, n.up[id].changed)
-			}
-		})
-		if err != nil || up || len(changed) == 0 {
-			return err
-		}
-		// The first one is enough to wait for: all are looked at again soon.
-		timer := time.NewTimer(200 * time.Millisecond)
-		select {
-		case <-changed[0]:
-			timer.Stop()
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
 }
 
 // Now reads the clock of the node's cores.

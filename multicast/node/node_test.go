@@ -22,6 +22,12 @@ import (
 // start runs a node on a free port of this machine until the test ends.
 func start(t *testing.T, introducer bool) *node.Node {
 	t.Helper()
+	return startWith(t, introducer, func(*node.Config) {})
+}
+
+// startWith is start with another configuration.
+func startWith(t *testing.T, introducer bool, change func(*node.Config)) *node.Node {
+	t.Helper()
 	secrets, err := profile.NewSecrets(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -30,15 +36,10 @@ func start(t *testing.T, introducer bool) *node.Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startWith(t, introducer, p, nil)
-}
-
-// startWith runs a node with a profile and a tracer, which may be nil.
-func startWith(t *testing.T, introducer bool, p rtmfp.Profile, tracer rtmfp.Tracer) *node.Node {
-	t.Helper()
 	c := node.DefaultConfig()
 	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-	c.Introducer, c.Profile, c.Tracer = introducer, p, tracer
+	c.Introducer, c.Profile = introducer, p
+	change(&c)
 	n, err := node.Listen(c)
 	if err != nil {
 		t.Fatal(err)
@@ -357,7 +358,7 @@ func TestForeignIntroducerIsAskedNothingOfOurs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			meeting = startWith(t, true, p, nil)
+			meeting = startWith(t, true, func(c *node.Config) { c.Profile = p })
 		}
 		secrets, err := profile.NewSecrets(rand.Reader)
 		if err != nil {
@@ -368,7 +369,7 @@ func TestForeignIntroducerIsAskedNothingOfOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 		trace := &flowNames{}
-		n := startWith(t, false, p, trace)
+		n := startWith(t, false, func(c *node.Config) { c.Profile, c.Tracer = p, trace })
 		spec, err := groupspec.New(groupspec.Settings{Name: "test", ServerChannel: true})
 		if err != nil {
 			t.Fatal(err)
