@@ -156,6 +156,18 @@ func (m *media) viewers(path string) map[string]int {
 	return v
 }
 
+// untold counts the HLS players that have not seen yet that their stream has
+// ended.
+func (m *media) untold() (count int) {
+	if m.hls == nil {
+		return 0
+	}
+	for _, path := range m.hls.Paths() {
+		count += m.hls.Untold(path)
+	}
+	return count
+}
+
 // addSources makes the source of each configured stream.
 func (m *media) addSources(c *config.Config) error {
 	for _, s := range c.AllStreams() {

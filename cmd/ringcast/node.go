@@ -17,10 +17,16 @@ import (
 	"github.com/ringcast/ringcast/playout/web"
 )
 
-// stopWithin is how long a stop may take in all; viewersWithin is the part of
-// it in which viewers may fetch the end of what they watch.
+// How long a stop takes.
 const (
-	stopWithin    = 5 * time.Second
+	// stopWithin is how long it may take in all.
+	stopWithin = 5 * time.Second
+	// tellWithin is the part of it in which HLS players, which ask again and
+	// again, may see that their playlist has ended.
+	tellWithin = 2500 * time.Millisecond
+	// fetchWithin is what they get to fetch the end that they have seen, and
+	// viewersWithin what requests in flight get.
+	fetchWithin   = 500 * time.Millisecond
 	viewersWithin = time.Second
 )
 
@@ -164,21 +170,22 @@ func (n *node) run(ctx context.Context) error {
 			return err
 		})
 	}
+	// From here on nothing may keep the node from ending in time, be it that
+	// nobody reads what it prints.
+	stopped := make(chan struct{})
+	defer close(stopped)
+	context.AfterFunc(feeding, func() { n.limitStop(stopped) })
 	n.announce(feeding)
 	start(&feeds, feeding, "status", n.follow)
 
 	<-feeding.Done()
+	began := time.Now()
 	n.log.Info("stopping")
 	notify("STOPPING=1")
-	deadline := time.AfterFunc(stopWithin, func() {
-		n.log.Error("stop hit its deadline", "after", stopWithin)
-		os.Exit(exitDeadline)
-	})
-	defer deadline.Stop()
 	feeds.Wait()
 	n.media.endStreams()
 	n.watch.step(n)
-	n.lingerForViewers(serving)
+	n.lingerForViewers(serving, began)
 	stopServing()
 	servers.Wait()
 	n.listeners.close()
@@ -191,17 +198,38 @@ func (n *node) run(ctx context.Context) error {
 	}
 }
 
+// limitStop ends the process when a stop that begins now takes too long.
+func (n *node) limitStop(stopped <-chan struct{}) {
+	select {
+	case <-stopped:
+	case <-time.After(stopWithin):
+		n.log.Error("stop hit its deadline", "after", stopWithin)
+		os.Exit(exitDeadline)
+	}
+}
+
 // lingerForViewers gives HLS players, which ask again and again, the time to
-// see that their playlist has ended.
-func (n *node) lingerForViewers(ctx context.Context) {
+// see that their playlist has ended, and to fetch the end.
+func (n *node) lingerForViewers(ctx context.Context, began time.Time) {
+	viewers := 0
 	for _, s := range n.Streams() {
-		if s.Viewers["hls"] > 0 {
-			select {
-			case <-time.After(viewersWithin):
-			case <-ctx.Done():
-			}
-			return
-		}
+		viewers += s.Viewers["hls"]
+	}
+	if viewers == 0 {
+		return
+	}
+	const look = 20 * time.Millisecond
+	for n.media.untold() > 0 && time.Since(began) < tellWithin {
+		sleep(ctx, look)
+	}
+	sleep(ctx, fetchWithin)
+}
+
+// sleep waits for d, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
@@ -226,7 +254,7 @@ func (n *node) follow(ctx context.Context) error {
 // reloadSettings reads all settings again and changes what can change live,
 // all or nothing.
 func (n *node) reloadSettings() {
-	notify("RELOADING=1")
+	notify("RELOADING=1" + reloadingSince())
 	defer notify("READY=1")
 	next, err := load(n.sources)
 	if err != nil {

@@ -166,6 +166,9 @@ func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request, stream strin
 		return errNotFound
 	}
 	e.viewers.note(r, which, ask, time.Now())
+	if snap.ended {
+		e.viewers.tell(r)
+	}
 	if skip := query.Get("_HLS_skip"); (skip == "YES" || skip == "v2") && snap.delta[which] != nil && !snap.ended {
 		doc = snap.delta[which]
 	}

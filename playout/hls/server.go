@@ -3,6 +3,8 @@ package hls
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,4 +90,23 @@ func (s *Server) Viewers(path string) int {
 		return 0
 	}
 	return e.viewers.count(time.Now())
+}
+
+// Paths returns the paths of all streams that can be asked for, sorted.
+func (s *Server) Paths() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.muxers))
+}
+
+// Untold returns about how many of a stream's viewers have not seen yet that it
+// has ended. It is 0 for one that goes on.
+func (s *Server) Untold(path string) int {
+	s.mu.Lock()
+	e := s.muxers[path]
+	s.mu.Unlock()
+	if e == nil || !e.muxer.state.Load().ended {
+		return 0
+	}
+	return e.viewers.untold(time.Now())
 }

@@ -41,7 +41,12 @@ type client struct {
 	// most is the largest of these counts since turn, last the one before.
 	most, last int
 	turn       time.Time
+	// told is how often it read the playlist of the stream's end.
+	told int
 }
+
+// viewers is how many it counts for.
+func (c *client) viewers() int { return max(1, len(c.ports), c.most, c.last) }
 
 // update names an update of a playlist.
 type update struct {
@@ -125,7 +130,30 @@ func (v *viewerCount) count(now time.Time) (n int) {
 	v.swept = time.Time{}
 	v.sweep(now)
 	for _, c := range v.clients {
-		n += max(1, len(c.ports), c.most, c.last)
+		n += c.viewers()
+	}
+	return n
+}
+
+// tell notes that who asks, whom note has counted, reads that the stream has
+// ended.
+func (v *viewerCount) tell(r *http.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if c := v.clients[host+"\x00"+r.UserAgent()]; c != nil {
+		c.told++
+	}
+}
+
+// untold is about how many viewers have not read yet that the stream has ended.
+func (v *viewerCount) untold(now time.Time) (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.clients {
+		if now.Sub(c.at) <= viewerExpiry {
+			n += max(0, c.viewers()-c.told)
+		}
 	}
 	return n
 }
