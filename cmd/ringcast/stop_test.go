@@ -84,8 +84,11 @@ func TestStopDeadline(t *testing.T) {
 		began := time.Now()
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if again {
-			time.Sleep(2 * sameSignal)
-			_ = cmd.Process.Signal(os.Interrupt)
+			// On a busy machine two signals may be seen as one.
+			for range 4 {
+				time.Sleep(2 * sameSignal)
+				_ = cmd.Process.Signal(os.Interrupt)
+			}
 		}
 		_ = cmd.Wait()
 		status, took := cmd.ProcessState.ExitCode(), time.Since(began)
