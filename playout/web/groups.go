@@ -296,6 +296,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return // the connection is free for the next request
+	}
 
 	queue := make(chan Event, maxEventQueue)
 	stop := s.config.Network.Subscribe(func(e Event) {
