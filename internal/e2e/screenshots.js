@@ -9,7 +9,7 @@ const { chromium } = require('playwright-core');
 const [node, report, dir] = process.argv.slice(2);
 
 const shots = [
-  { name: 'dashboard', url: node + '/', width: 1100, height: 900, full: true, settle: 45000, ready: () => document.querySelectorAll('#neighbors tr').length > 5 },
+  { name: 'dashboard', url: node + '/', width: 1100, height: 900, full: true, settle: 20000, ready: () => document.querySelectorAll('#neighbors tr').length > 5 },
   { name: 'dashboard-phone', url: node + '/', width: 390, height: 844, full: true, settle: 8000, ready: () => document.querySelectorAll('#neighbors tr').length > 5 },
   { name: 'player', url: node + '/live/demo/', width: 1000, height: 860, settle: 6000, ready: () => document.querySelector('video').currentTime > 0.1 },
   { name: 'player-phone', url: node + '/live/demo/', width: 390, height: 844, settle: 4000, ready: () => document.querySelector('video').currentTime > 0.1 },
