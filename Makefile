@@ -58,7 +58,7 @@ EDGEFUZZTIME ?= 25s
 EDGEFUZZ := ingest/rtmp:FuzzChunkReader ingest/rtmp:FuzzSession ingest/flv:FuzzReader \
   packager/flv:FuzzParseVideo packager/flv:FuzzParseAudio packager:FuzzUnpackager rtmfp/amf0:FuzzParse \
   ingest/rtsp:FuzzReceiver playout/hls:FuzzRequest playout/hls:FuzzMuxer playout/web:FuzzClassify \
-  rtmfp:FuzzEndpoint rtmfp/netconnection:FuzzServer
+  overlay/manifest:FuzzParseHead rtmfp:FuzzEndpoint rtmfp/netconnection:FuzzServer
 
 fuzz-edge: ## fuzz what reads a stranger's bytes, EDGEFUZZTIME (25s) each
 	@for t in $(EDGEFUZZ); do \

@@ -69,6 +69,8 @@ func ways() []way {
 		{"bin/ringcast run -c ringcast.yaml --check", ends},
 		{"bin/ringcast run -c ringcast.yaml", starts},
 		{"bin/ringcast groupspec", ends},
+		{"bin/ringcast group get", gets},
+		{"bin/ringcast group ", joins},
 		{"bin/ringcast sim ", hasParameters},
 		{"ffmpeg ", pushes},
 		{"docker compose ", isCompose},
@@ -155,6 +157,40 @@ func (d *docTrial) shell(t *testing.T, text string) *exec.Cmd {
 func ends(t *testing.T, d *docTrial, text string) {
 	if out, err := d.shell(t, text).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// joins starts a command of a group, waits until it is ready, and leaves it
+// running while the rest is tried.
+func joins(t *testing.T, d *docTrial, text string) {
+	file := filepath.Join(d.dir, "talk.mp4")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("talk"), 100_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-ec", "exec "+text+" --json --rtmfp-listen 127.0.0.1:0 </dev/null")
+	cmd.Dir = d.dir
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.parent.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	line := make([]byte, 4096)
+	if n, err := out.Read(line); err != nil || !bytes.Contains(line[:n], []byte(`"ready":true`)) {
+		t.Errorf("it is not ready: %v, %s", err, line[:n])
+	}
+	d.parent.Cleanup(func() { _ = out.Close() })
+}
+
+// gets fetches the file that joins has offered.
+func gets(t *testing.T, d *docTrial, text string) {
+	ends(t, d, text+" --rtmfp-listen 127.0.0.1:0 -o fetched.mp4")
+	a, _ := os.ReadFile(filepath.Join(d.dir, "talk.mp4"))
+	b, err := os.ReadFile(filepath.Join(d.dir, "fetched.mp4"))
+	if err != nil || !bytes.Equal(a, b) {
+		t.Errorf("the file differs: %d bytes of %d, %v", len(b), len(a), err)
 	}
 }
 
