@@ -31,8 +31,11 @@ func main() {
 	defer stop()
 	if *hops > 0 {
 		inside, err := enterNamespace(ctx)
-		if err != nil || *hops > maxHops {
-			fmt.Fprintln(os.Stderr, "edgebench: -hops 1 to", maxHops, "needs root, iproute2 and nftables:", err)
+		if *hops > maxHops {
+			err = fmt.Errorf("at most %d", maxHops)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "edgebench: -hops, which needs root, util-linux, iproute2 and nftables:", err)
 			os.Exit(1)
 		}
 		if !inside {

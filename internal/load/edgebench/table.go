@@ -73,6 +73,10 @@ func (t *table) print(w io.Writer) {
 		fmt.Fprintf(w, "| %s |", name)
 		for _, s := range t.servers {
 			v := t.figures[name][s.name]
+			if len(v) == 0 {
+				fmt.Fprint(w, " - |") // not measured there
+				continue
+			}
 			fmt.Fprintf(w, " %.3g (%.3g to %.3g) |", median(v), slices.Min(v), slices.Max(v))
 		}
 		ours, ratio := median(t.figures[name][t.servers[0].name]), 0.0
