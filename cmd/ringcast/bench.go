@@ -344,6 +344,7 @@ func (r *multicastResult) print(w io.Writer, predicted swarm.Metrics) {
 	row("publisher sends", "× rate", r.Egress, "≤ 1.1", "egress_mean")
 	row("start to first message p50", "s", r.JoinP50, "", "join_p50_s")
 	row("processors", "cores", r.Cores, "≤ 1.7", "")
+	row("processors a node", "% core", 100*r.Cores/float64(r.Nodes+1), "≤ 1.7", "")
 	row("memory a node", "MB", r.BytesPerNode/1e6, "≤ 15", "")
 	row("datagrams, all nodes", "1/s", r.DatagramsPerSec, "", "")
 }
