@@ -48,7 +48,7 @@ type multicastResult struct {
 }
 
 func newBenchCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine", Long: "Measurements that load this machine and say what it can do."}
+	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine", Long: "Measurements that load this machine and say what it can do.", Example: "  ringcast bench multicast --nodes 30"}
 	cmd.AddCommand(newBenchMulticastCommand())
 	return cmd
 }

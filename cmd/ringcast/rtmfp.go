@@ -45,11 +45,12 @@ type rtmfpOptions struct {
 func newRTMFPCommand() *cobra.Command {
 	var o rtmfpOptions
 	cmd := &cobra.Command{
-		Use:   "rtmfp",
-		Short: "Try the peer-to-peer transport by itself",
-		Long:  "Reach RTMFP peers and servers, measure the way to them, and be one.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "rtmfp",
+		Example: "  ringcast rtmfp serve --listen 127.0.0.1:1935\n  ringcast rtmfp ping rtmfp://127.0.0.1/live\n  ringcast rtmfp bench",
+		Short:   "Try the peer-to-peer transport by itself",
+		Long:    "Reach RTMFP peers and servers, measure the way to them, and be one.",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringSliceVar(&o.listen, "listen", nil, "local UDP `addresses` to bind (default: any, on a free port)")

@@ -17,8 +17,9 @@ func newRTMFPBenchCommand(o *rtmfpOptions) *cobra.Command {
 	var size int
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "bench [rtmfp://host/app | peer-id@host:port]",
-		Short: "Measure the throughput to a running `ringcast rtmfp serve`",
+		Use:     "bench [rtmfp://host/app | peer-id@host:port]",
+		Example: "  ringcast rtmfp bench\n  ringcast rtmfp bench rtmfp://192.0.2.7/live",
+		Short:   "Measure the throughput to a running `ringcast rtmfp serve`",
 		Long: "Measure the throughput to a running `ringcast rtmfp serve`. Without a target, one is\n" +
 			"started on this machine for each kind of cryptography in turn, and a table compares them.",
 		Args: cobra.MaximumNArgs(1),

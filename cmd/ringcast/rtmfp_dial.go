@@ -19,9 +19,10 @@ func newRTMFPDialCommand(o *rtmfpOptions) *cobra.Command {
 	var publish string
 	var duration time.Duration
 	cmd := &cobra.Command{
-		Use:   "dial rtmfp://host/app#stream",
-		Short: "Connect to a server as a client, and play or publish a stream",
-		Args:  cobra.ExactArgs(1),
+		Use:     "dial rtmfp://host/app#stream",
+		Example: "  ringcast rtmfp dial 'rtmfp://192.0.2.7/live#stream'\n  ringcast rtmfp dial --publish talk.flv 'rtmfp://192.0.2.7/live#stream'",
+		Short:   "Connect to a server as a client, and play or publish a stream",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := parseRTMFPTarget(cmd.Context(), args[0])
 			if err != nil {

@@ -13,9 +13,10 @@ func newRTMFPPingCommand(o *rtmfpOptions) *cobra.Command {
 	var count int
 	var wait, interval time.Duration
 	cmd := &cobra.Command{
-		Use:   "ping rtmfp://host/app | peer-id@host:port",
-		Short: "Reach a server or peer and show how it answers",
-		Args:  cobra.ExactArgs(1),
+		Use:     "ping rtmfp://host/app | peer-id@host:port",
+		Example: "  ringcast rtmfp ping rtmfp://192.0.2.7:1935/live\n  ringcast rtmfp ping --count 10 rtmfp://192.0.2.7/live",
+		Short:   "Reach a server or peer and show how it answers",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := parseRTMFPTarget(cmd.Context(), args[0])
 			if err != nil {

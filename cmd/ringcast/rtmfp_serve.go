@@ -14,8 +14,9 @@ import (
 func newRTMFPServeCommand(o *rtmfpOptions) *cobra.Command {
 	var echoAll bool
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Be a server: clients publish, play and find each other",
+		Use:     "serve",
+		Example: "  ringcast rtmfp serve\n  ringcast rtmfp serve --listen 127.0.0.1:1935 --trace packets.json",
+		Short:   "Be a server: clients publish, play and find each other",
 		Long: "Be a server for RTMFP clients: relay what they publish to those who play it,\n" +
 			"introduce them to each other, and answer ping and bench.",
 		Args: cobra.NoArgs,
