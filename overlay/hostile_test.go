@@ -498,3 +498,34 @@ func TestInformersAreJudged(t *testing.T) {
 		t.Errorf("of 40 names of another one %d are taken", taken)
 	}
 }
+
+// A peer that claims the name of a neighbor as its other one does not cost that
+// neighbor its link, whether it claims it before or after the neighbor came.
+func TestOtherNameIsNotTaken(t *testing.T) {
+	victim, liar := testID(1), testID(2)
+	claim := func(b *bare) {
+		near, _ := nonces(liar, 1)
+		b.message(liar, FlowMember, owire.AppendConnect(nil, owire.Connect{
+			Group: b.ring.group, Proof: owire.Proof(b.ring.key, near), Receiver: b.ring.self, Caps: CapOverlay, Other: victim,
+		}))
+	}
+	for _, late := range []bool{false, true} {
+		b := newBare(t, CapOverlay)
+		if !late {
+			b.link(victim, CapOverlay)
+		}
+		b.session(liar, 1)
+		claim(b)
+		if late {
+			b.link(victim, CapOverlay)
+		}
+		b.message(liar, FlowMember, owire.AppendAccepted(nil))
+		b.message(liar, FlowMember, owire.AppendReady(nil, false))
+		if _, ok := b.ring.Link(liar); !ok {
+			t.Errorf("late %v: who claims another name is no neighbor", late)
+		}
+		if _, ok := b.ring.Link(victim); !ok {
+			t.Errorf("late %v: the neighbor whose name is claimed has lost its link", late)
+		}
+	}
+}

@@ -37,7 +37,9 @@ func (r *Ring) meetAgain(now reliability.Time, p *pending, other PeerID) bool {
 		return false
 	}
 	if !p.session.foreign {
-		p.other = other
+		if !r.isOfOurKind(&other) {
+			p.other = other
+		}
 		return false
 	}
 	if r.caps == 0 {
@@ -73,13 +75,21 @@ func (r *Ring) meetAgain(now reliability.Time, p *pending, other PeerID) bool {
 	return true
 }
 
+// isOfOurKind reports whether a member has proved that the ID is its own name,
+// and so not that by which members of other makes know somebody else: what peers
+// say of themselves must not cost others their links.
+func (r *Ring) isOfOurKind(id *PeerID) bool {
+	place := r.heard.find(id)
+	return place != noEntry && r.heard.at(place).is(entryVerified) && !r.heard.at(place).is(entryForeign)
+}
+
 // forgetOther forgets the other name of a new neighbor, by which it may have
 // been heard of, or even be linked.
 func (r *Ring) forgetOther(now reliability.Time, l *link) {
 	if (l.other == PeerID{}) {
 		return
 	}
-	if twin := r.linkOf(&l.other); twin != nil {
+	if twin := r.linkOf(&l.other); twin != nil && twin.session.foreign {
 		r.unlink(now, twin, causeReplaced)
 		r.act(Action{Kind: ActionRelease, Peer: l.other})
 	}
