@@ -374,8 +374,15 @@ func (r *Replicator) Copies(index uint64) (count int) {
 func (r *Replicator) Offered(objects ObjectRange, most int) []uint64 {
 	var all indexSet
 	for _, l := range r.links {
-		l.has.within(objects, func(known ObjectRange) {
-			all.add(ObjectRange{First: known.First, Last: min(known.Last, known.First+uint64(most)-1)})
+		// Of a neighbor that offers more, no more need be looked at.
+		left := uint64(max(most, 0))
+		l.has.ranges(func(run ObjectRange) bool {
+			if first, last := max(run.First, objects.First), min(run.Last, objects.Last); left > 0 && first <= last {
+				last = min(last, first+left-1)
+				left -= last - first + 1
+				all.add(ObjectRange{First: first, Last: last})
+			}
+			return left > 0 && run.First <= objects.Last
 		})
 	}
 	var list []uint64

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -682,4 +683,30 @@ func (r *Replicator) checkAccounts(t testing.TB) {
 		}
 		return true
 	})
+}
+
+// What neighbors offer is told in order and up to a number, whatever else they
+// offer below and above, and however much.
+func TestOffered(t *testing.T) {
+	a, b := &objectLink{}, &objectLink{}
+	for i := uint64(0); i < 20000; i += 2 {
+		a.has.add(ObjectRange{First: i, Last: i})
+	}
+	b.has.add(ObjectRange{First: 103, Last: 104})
+	b.has.add(ObjectRange{First: 150, Last: MaxObjectIndex})
+	r := &Replicator{links: []*objectLink{a, b}}
+	for _, tt := range []struct {
+		objects ObjectRange
+		most    int
+		want    []uint64
+	}{
+		{ObjectRange{First: 101, Last: 200}, 4, []uint64{102, 103, 104, 106}},
+		{ObjectRange{First: 101, Last: 105}, 9, []uint64{102, 103, 104}},
+		{ObjectRange{First: 19999, Last: MaxObjectIndex}, 2, []uint64{19999, 20000}},
+		{ObjectRange{First: 0, Last: 9}, 0, nil},
+	} {
+		if got := r.Offered(tt.objects, tt.most); !slices.Equal(got, tt.want) {
+			t.Errorf("%d of %v: %v, want %v", tt.most, tt.objects, got, tt.want)
+		}
+	}
 }
