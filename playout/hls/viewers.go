@@ -12,6 +12,8 @@ const (
 	viewerExpiry = 15 * time.Second
 	// maxViewers bounds the clients and connections that are remembered.
 	maxViewers = 65536
+	// maxAgent is how much of a program's name counts, in bytes: it is remembered.
+	maxAgent = 256
 	// recentAsks is how many updates of a playlist viewers may be apart.
 	recentAsks = 8
 )
@@ -60,7 +62,8 @@ func (v *viewerCount) note(r *http.Request, which rendition, ask directives, now
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.sweep(now)
-	name := host + "\x00" + r.UserAgent()
+	agent := r.UserAgent()
+	name := host + "\x00" + agent[:min(len(agent), maxAgent)]
 	c := v.clients[name]
 	if c == nil {
 		if v.held >= maxViewers {

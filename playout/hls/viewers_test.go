@@ -3,6 +3,7 @@ package hls
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,6 +62,17 @@ func TestViewersAreCounted(t *testing.T) {
 				}
 			}
 			return start.Add(60 * time.Second)
+		}, 1},
+		{"a long name", func(v *viewerCount) time.Time {
+			for range 2 {
+				ask(v, start, "192.0.2.1:1", strings.Repeat("x", 1<<14), directives{part: -1})
+			}
+			for name := range v.clients {
+				if len(name) > 300 {
+					t.Errorf("%d bytes of a name are remembered", len(name))
+				}
+			}
+			return start.Add(time.Second)
 		}, 1},
 		{"a flood", func(v *viewerCount) time.Time {
 			for i := range 2 * maxViewers {
