@@ -58,7 +58,8 @@ func (s *Share) Head() *manifest.Head {
 	return s.head
 }
 
-// Close closes the file. Serve and Fetch must have ended.
+// Close closes the file. Load or Fetch must have ended; Serve denies pieces from
+// then on.
 func (s *Share) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
