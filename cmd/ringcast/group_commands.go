@@ -31,7 +31,7 @@ func (c *chat) line(text string) (quit bool) {
 	case text[0] == '/':
 		return c.command(text)
 	}
-	c.posts <- text
+	c.posts <- chatMessage{Text: text, User: c.o.user, Sender: c.m.net.node.PeerID()}
 	if c.screen.interactive {
 		c.print("%s: %s", shortName(c.m.net.node.PeerID(), c.o.user), printable(text))
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,10 +34,11 @@ func newGroupGetCommand(inv *invocation) *cobra.Command {
 		Short: "Fetch a file from a group",
 		Long: "Fetch a file that a member of the group offers, check each piece by its hash as it\n" +
 			"comes and the whole at the end, and give pieces to others meanwhile. Without a name\n" +
-			"the one file that the neighbors offer is fetched, or a list of them is printed. Until\n" +
-			"it is complete the file is called NAME.part; started again, the command goes on where\n" +
-			"it was. If nothing comes for --timeout it ends with status 6. Whoever is in the group\n" +
-			"can offer a file under any name: --sha256 makes sure which one it is.",
+			"the one file that the neighbors offer is fetched, unless its name begins with a dot,\n" +
+			"or a list of them is printed. Until it is complete the file is called NAME.part;\n" +
+			"started again, the command goes on where it was. If nothing comes for --timeout it\n" +
+			"ends with status 6. Whoever is in the group can offer a file under any name:\n" +
+			"--sha256 makes sure which one it is.",
 		Example: "  ringcast group get 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group get -o /srv/talk.mp4 --seed --sha256 9f86… 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group get --order lowest-first 'rtmfp://…#G:…' talk.mp4\n" +
@@ -132,7 +134,10 @@ func (g *getter) choose(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !g.o.list && len(heads) == 1 {
+	// A stranger does not choose what a hidden file here holds: programs read
+	// some of those by themselves.
+	only := len(heads) == 1 && !strings.HasPrefix(heads[0].Name, ".")
+	if !g.o.list && only {
 		return heads[0].Name, nil
 	}
 	for _, h := range heads {
@@ -146,7 +151,7 @@ func (g *getter) choose(ctx context.Context) (string, error) {
 		}
 	}
 	if !g.o.list {
-		return "", usageError(errors.New("several files are on offer: which one? Give its name after the group"))
+		return "", usageError(errors.New("which file? Give its name after the group: several are on offer, or a hidden one"))
 	}
 	return "", nil
 }

@@ -64,7 +64,7 @@ type chat struct {
 	o      joinOptions
 	screen *chatScreen
 	events chan peernode.Event
-	posts  chan string
+	posts  chan chatMessage
 	// names are those that members have given themselves, and questions what
 	// waits for /reply.
 	names     map[overlay.PeerID]string
@@ -82,7 +82,7 @@ const (
 
 func newChat(m *member, o joinOptions) *chat {
 	return &chat{
-		m: m, o: o, names: make(map[overlay.PeerID]string), events: make(chan peernode.Event, maxEvents), posts: make(chan string, maxPosts),
+		m: m, o: o, names: make(map[overlay.PeerID]string), events: make(chan peernode.Event, maxEvents), posts: make(chan chatMessage, maxPosts),
 	}
 }
 
@@ -148,11 +148,9 @@ type chatReady struct {
 func (c *chat) talk(ctx context.Context) error {
 	for {
 		lines := c.screen.lines
+		var again <-chan time.Time
 		if len(c.posts) == cap(c.posts) {
 			lines = nil // they wait where they come from
-		}
-		var again <-chan time.Time
-		if lines == nil {
 			again = time.After(100 * time.Millisecond)
 		}
 		select {
@@ -178,8 +176,8 @@ func (c *chat) talk(ctx context.Context) error {
 
 // post sends lines, one after the other.
 func (c *chat) post(ctx context.Context) {
-	for text := range c.posts {
-		id, err := c.m.group.Post(ctx, (&chatMessage{Text: text, User: c.o.user, Sender: c.m.net.node.PeerID()}).value())
+	for message := range c.posts {
+		id, err := c.m.group.Post(ctx, message.value())
 		if err == nil {
 			// The next one waits for it, so that nobody floods the group.
 			limited, cancel := context.WithTimeout(ctx, lastPosts)
@@ -265,7 +263,7 @@ func (c *chat) answer(e peernode.Event, text string) {
 // learn remembers how a member calls itself.
 func (c *chat) learn(id overlay.PeerID, user string) {
 	if _, known := c.names[id]; (known || len(c.names) < maxNames) && id != (overlay.PeerID{}) {
-		c.names[id] = user
+		c.names[id] = displayName(user)
 	}
 }
 

@@ -117,6 +117,13 @@ func share(p files.Progress) float64 {
 	return float64(p.Done) / float64(p.Total)
 }
 
+// restart forgets how fast it went, before something else is counted.
+func (t *transfer) restart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.samples = nil
+}
+
 // clear takes the bar away.
 func (t *transfer) clear() {
 	t.mu.Lock()

@@ -64,10 +64,17 @@ func openScreen(in *os.File, out io.Writer, plain bool) (*chatScreen, error) {
 // scan reads lines from a pipe or a file.
 func (s *chatScreen) scan(in io.Reader) {
 	defer close(s.lines)
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxMessage+2)
-	for lines.Scan() {
-		s.lines <- lines.Text()
+	lines := bufio.NewReaderSize(in, maxMessage+2)
+	for {
+		line, more, err := lines.ReadLine()
+		if err != nil {
+			return
+		}
+		text := string(line)
+		for more && err == nil {
+			_, more, err = lines.ReadLine() // it is too long anyway, and refused
+		}
+		s.lines <- text
 	}
 }
 

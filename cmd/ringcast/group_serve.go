@@ -46,6 +46,7 @@ func (s *serving) last(ctx context.Context, duration time.Duration, t *transfer)
 	}
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
+	t.restart()
 	given := givenMeter{m: s.m, t: t, begin: s.m.group.Replication().BytesGiven, said: time.Now()}
 	defer t.clear()
 	for {

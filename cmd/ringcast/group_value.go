@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -70,10 +71,7 @@ func textOf(v peernode.Value) string {
 	if v.Kind == amf0.KindString {
 		return v.String
 	}
-	text, err := json.Marshal(jsonOf(v))
-	if err != nil {
-		return "" // a number that JSON has not
-	}
+	text, _ := json.Marshal(jsonOf(v)) // it has nothing that JSON has not
 	return string(text)
 }
 
@@ -82,6 +80,9 @@ func textOf(v peernode.Value) string {
 func jsonOf(v peernode.Value) any {
 	switch v.Kind {
 	case amf0.KindNumber, amf0.KindDate:
+		if math.IsNaN(v.Number) || math.IsInf(v.Number, 0) {
+			return nil
+		}
 		return v.Number
 	case amf0.KindBool:
 		return v.Bool
@@ -157,12 +158,18 @@ func shortName(id overlay.PeerID, user string) string {
 	if id == (overlay.PeerID{}) {
 		name = "somebody"
 	}
-	user = strings.Join(strings.Fields(printable(user)), " ")
-	if user == "" {
+	if user = displayName(user); user == "" {
 		return name
 	}
-	if r := []rune(user); len(r) > maxUser {
-		user = string(r[:maxUser]) + "…"
-	}
 	return fmt.Sprintf("%s (%s)", user, name)
+}
+
+// displayName is a name that a member gives itself as it is shown and kept: a
+// line of maxUser characters at most.
+func displayName(user string) string {
+	user = strings.Join(strings.Fields(printable(user)), " ")
+	if r := []rune(user); len(r) > maxUser {
+		return string(r[:maxUser-1]) + "…"
+	}
+	return user
 }
