@@ -67,7 +67,13 @@ type introducerState struct {
 // isSame reports whether both are one introducer: then there is but one session
 // with it.
 func (s *introducerState) isSame(addr string, c *multicast.ServerConfig) bool {
-	return bytes.Equal(s.config.EPD, c.EPD) && (s.Addr == addr || len(c.Addrs) > 0 && slices.Equal(s.config.Addrs, c.Addrs))
+	return bytes.Equal(s.config.EPD, c.EPD) && (s.Addr == addr || len(c.Addrs) > 0 && sameAddrs(s.config.Addrs, c.Addrs))
+}
+
+// sameAddrs reports whether both are the same addresses: name servers turn their
+// order round.
+func sameAddrs(a, b []netip.AddrPort) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(addr netip.AddrPort) bool { return !slices.Contains(b, addr) })
 }
 
 // isNamed reports whether the introducer's host is a name, which may come to
@@ -238,7 +244,7 @@ func (n *Node) lookUp(ctx context.Context, s *introducerState) {
 			n.log.Warn("the name of an introducer cannot be looked up, trying again", "addr", s.Addr, "err", err)
 			return
 		}
-		moved := !slices.Equal(s.config.Addrs, c.Addrs)
+		moved := !sameAddrs(s.config.Addrs, c.Addrs)
 		s.config.Addrs = c.Addrs
 		switch {
 		case s.id == 0:

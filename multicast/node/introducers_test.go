@@ -18,13 +18,13 @@ func named(n *node.Node, host string) node.Introducer {
 	return node.Introducer{Addr: net.JoinHostPort(host, strconv.Itoa(int(n.LocalAddrs()[0].Port())))}
 }
 
-func join(t *testing.T, n *node.Node, at node.Introducer) (*node.Group, error) {
+func join(t *testing.T, n *node.Node, at ...node.Introducer) (*node.Group, error) {
 	t.Helper()
 	spec, err := groupspec.New(groupspec.Settings{Name: "test", ServerChannel: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.Join(t.Context(), spec, node.JoinOptions{Introducers: []node.Introducer{at}})
+	return n.Join(t.Context(), spec, node.JoinOptions{Introducers: at})
 }
 
 // A node whose network is not there when it starts looks its introducers up
@@ -85,5 +85,29 @@ func TestLeaveBeforeLookup(t *testing.T) {
 	}
 	if list := n.Introducers(); len(list) != 0 {
 		t.Errorf("introducers %+v are left", list)
+	}
+}
+
+// An introducer that is reached under two names, or whose name leads to the same
+// addresses in another order the next time, is one.
+func TestOrderOfAddressesDoesNotCount(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
+	n := startWith(t, false, func(c *node.Config) {
+		c.Lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+			if host == "second.example" {
+				return []netip.Addr{addrs[1], addrs[0]}, nil
+			}
+			return addrs, nil
+		}
+	})
+	var at []node.Introducer
+	for _, addr := range []string{"first.example:1935", "second.example:1935"} {
+		at = append(at, node.Introducer{Addr: addr, Fingerprint: &[32]byte{1}})
+	}
+	if _, err := join(t, n, at...); err != nil {
+		t.Fatal(err)
+	}
+	if list := n.Introducers(); len(list) != 1 {
+		t.Errorf("introducers %+v, want one", list)
 	}
 }
