@@ -132,6 +132,8 @@ func (n *network) Subscribe(f func(web.Event)) (stop func()) {
 		stops = append(stops, g.Listen(func(e peernode.Event) {
 			f(describeEvent(&e, id))
 		}))
+		// It was joined before anybody could listen.
+		f(describeEvent(&peernode.Event{Code: overlay.StatusConnectSuccess, Time: time.Now()}, id))
 	}
 	return func() {
 		for _, stop := range stops {

@@ -166,7 +166,7 @@ func (f *fetch) isThere(ctx context.Context) (bool, error) {
 	case same:
 		return true, f.offer(false)
 	case f.Overwrite:
-		return false, f.Close()
+		return false, file.Close() // resume opens another one
 	}
 	return false, fmt.Errorf("fetch %q: %w: %q", f.Name, ErrExists, f.Path)
 }

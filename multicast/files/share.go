@@ -30,8 +30,8 @@ var (
 	ErrTooLong = errors.New("files: the file is too long")
 )
 
-// Share is one file of a group at one node. Serve runs beside Load or Fetch, of
-// which one is called once. It is safe for concurrent use.
+// Share is one file of a group at one node, where no other Share has a file of
+// that name. Serve runs beside Load or Fetch, of which one is called once. It is safe for concurrent use.
 type Share struct {
 	group *node.Group
 
@@ -58,9 +58,11 @@ func (s *Share) Head() *manifest.Head {
 	return s.head
 }
 
-// Close closes the file. Load or Fetch must have ended; Serve denies pieces from
-// then on.
+// Close takes the file back from the group, so that it can be shared or fetched
+// again, and closes it. Load and Fetch must have ended;
+// Serve denies everything from then on.
 func (s *Share) Close() error {
+	s.withdraw()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
@@ -69,6 +71,21 @@ func (s *Share) Close() error {
 	err := s.file.Close()
 	s.file = nil
 	return err
+}
+
+// withdraw tells the group that nothing of the file is here any more.
+func (s *Share) withdraw() {
+	h := s.Head()
+	if h == nil {
+		return
+	}
+	// A group that has been left needs no telling.
+	at := manifest.HeadIndex(h.Name)
+	_ = s.group.RemoveHave(at, at)
+	if n := uint64(h.Pieces()); n > 0 {
+		_ = s.group.RemoveHave(s.base, s.base+n-1)
+		_ = s.group.RemoveHave(s.base+manifest.MaxPieces, s.base+manifest.MaxPieces+uint64(h.ListCount())-1)
+	}
 }
 
 // Serve gives others what they ask for, until ctx is done or the group is left.

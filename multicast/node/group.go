@@ -229,6 +229,7 @@ func (g *Group) finish() {
 	}
 	g.left = true
 	close(g.gone)
+	g.tell(Event{Code: overlay.StatusConnectClosed})
 	for _, s := range g.plays {
 		s.end()
 	}
@@ -285,6 +286,7 @@ func (g *Group) handleStream(_ reliability.Time, e *multicast.Event) {
 			s.handler.Reset()
 		}
 	case multicast.EventPlayable:
+		g.tell(Event{Code: overlay.StatusPlayPublish, Stream: e.Name})
 		if s != nil && s.handler.Playable != nil {
 			s.handler.Playable()
 		}
@@ -297,6 +299,7 @@ func (g *Group) handleStream(_ reliability.Time, e *multicast.Event) {
 			s.handler.Gap(e.Fragments)
 		}
 	case multicast.EventEnd:
+		g.tell(Event{Code: overlay.StatusPlayUnpublish, Stream: e.Name})
 		if s != nil && s.handler.End != nil {
 			s.handler.End()
 		}
