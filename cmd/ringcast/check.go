@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/ringcast/ringcast/config"
 	"github.com/ringcast/ringcast/overlay/groupspec"
@@ -86,11 +87,15 @@ func (p *certificatePair) error(loaded *config.Loaded, err error) error {
 }
 
 // identityError says what is wrong with the identity file: what it holds is a
-// matter of configuration, whether it can be read one of permissions.
+// matter of configuration, whether it can be read or written one of permissions,
+// and a disk that is full of neither.
 func identityError(loaded *config.Loaded, err error) error {
 	err = fmt.Errorf("rtmfp.identity: %w; set by %s", err, loaded.Origin("rtmfp.identity"))
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &statusError{exitAddress, err}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO):
+		return &statusError{exitFailure, err}
 	}
 	return usageError(err)
 }

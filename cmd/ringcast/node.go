@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -283,6 +284,9 @@ func (n *node) reloadSettings() {
 		n.net.setUploadLimit(next.Multicast.UploadLimit)
 	}
 	for _, c := range n.certificates {
+		if !bytes.Equal(c.current.Load().Certificate[0], certificates[c.section].Certificate[0]) {
+			live = append(live, c.section+" certificate")
+		}
 		c.current.Store(certificates[c.section])
 	}
 	n.loaded = next

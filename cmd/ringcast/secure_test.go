@@ -112,7 +112,7 @@ func TestOwnCertificate(t *testing.T) {
 	}
 	both("first")
 	writeCertificate(t, "second", cert, key)
-	n.reload(t, "msg=reloaded")
+	n.reload(t, `changed="[rtmp certificate http certificate]"`)
 	both("second")
 	if err := os.WriteFile(key, []byte("none"), 0o600); err != nil {
 		t.Fatal(err)
