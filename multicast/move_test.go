@@ -76,3 +76,28 @@ func TestWishForNeighbors(t *testing.T) {
 		}
 	}
 }
+
+// A viewer that reaches none of those who have slots left is fed by the source,
+// until it does.
+func TestSourceFeedsWhoFindsNobody(t *testing.T) {
+	s := newSwarm(t, 23, 20, fixedUpload(2), CapMulticast)
+	s.runFor(8 * time.Second)
+	apart := s.addNode(-1, CapMulticast)
+	s.link(apart, s.source)
+	apart.play()
+	s.runFor(5 * time.Second)
+	if fed := s.slicesFrom(apart, s.source); fed != sliceCount {
+		t.Errorf("the source feeds %d slices of a viewer that knows nobody else, want all", fed)
+	}
+	if spare := s.stream().spareSlots(); spare < spareWanted {
+		t.Fatalf("the source sees only %d slots left; the test wants it to see some", spare)
+	}
+	for _, p := range s.nodes[1:11] {
+		s.link(apart, p)
+	}
+	s.runFor(15 * time.Second)
+	if fed := s.slicesFrom(apart, s.source); fed > 0 {
+		t.Errorf("the source still feeds %d slices of a viewer that knows ten relays", fed)
+	}
+	s.check(13*time.Second, 24*time.Second, 1, 0)
+}

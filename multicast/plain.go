@@ -150,10 +150,12 @@ func (s *stream) lastResort(c int) {
 		case p.is(peerExt) && !p.is(peerPublisher):
 			continue
 		case p.is(peerExt):
-			if s.e.ms.after(sl.orphan) < sourceAfter {
+			if s.e.ms.after(sl.orphan) < sourceAfter || sl.parent == int16(i) {
 				continue
 			}
 			cost += publisherCost
+		case sl.parent != none:
+			continue
 		case p.plain.mapAt == 0 || s.e.ms.after(p.plain.mapAt) > plainFresh || !s.isAheadIn(p, c):
 			continue
 		default:

@@ -31,9 +31,12 @@ const (
 	// helpMax is how many the source helps so at a time, helpShare for which
 	// part of the time one of them, and helpSaved how much of that may be saved
 	// up, in milliseconds.
-	helpMax   = 2
-	helpShare = 0.15
-	helpSaved = 8000
+	helpMax = 2
+	// helpMost is how many of those that have sought in vain are helped at a
+	// time in a group in which more than smallGroup neighbors pass the stream on.
+	helpMost, smallGroup = sliceCount, 12
+	helpShare            = 0.15
+	helpSaved            = 8000
 	// hopQuiet is the silence beyond the round trip after which a first hop is
 	// asked, hopPing how much longer than a round trip its answer may take, in
 	// milliseconds.
@@ -437,9 +440,12 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 		s.catchUp(n, c)
 		return
 	}
-	help := m.Urgent && s.used < s.slots.k && (s.spareSlots() < spareWanted || s.helped() < helpMax && s.source.help > helpTime && (m.PartialOK || m.Value > 0))
-	if !s.peers[n.index].takesPart() || !known && !help {
-		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: wire.RefusePolicy}))
+	if !s.peers[n.index].takesPart() || !known && !s.mayHelp(&m) {
+		reason := wire.RefusePolicy
+		if m.Urgent {
+			reason = wire.RefuseFull // perhaps later
+		}
+		s.sendExt(n, wire.AppendRefuse(s.e.arena.begin(), wire.Refuse{Slice: m.Slice, Reason: reason}))
 		return
 	}
 	value := m.Value
@@ -451,21 +457,50 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	s.catchUp(n, c)
 }
 
+// mayHelp reports whether the source feeds one that is no first hop: while few
+// others could, one that passes the slice on, and one that has sought in vain.
+// What slots its neighbors have left is no use to who does not reach them, and
+// delivery comes before a low egress.
+func (s *stream) mayHelp(m *wire.Request) bool {
+	if !m.Urgent || s.used >= s.slots.k {
+		return false
+	}
+	helped := s.helped()
+	if m.PartialOK && (helped < helpMost || s.relayingNeighbors() <= smallGroup) {
+		return true
+	}
+	return s.spareSlots() < spareWanted || helped < helpMax && s.source.help > helpTime && m.Value > 0
+}
+
 // takeBackHelp gives a child away that the source took while there were few
 // others, now that there are more.
 func (s *stream) takeBackHelp() {
-	if s.spareSlots() < spareWanted {
+	spare := s.spareSlots()
+	if spare < spareWanted {
 		return
 	}
+	left := 1 + spare/takeBackSpare
+	keep := s.helped() <= helpMost || s.relayingNeighbors() <= smallGroup
 	for c := range s.slices {
 		for i := range s.slices[c].children {
-			if ch := &s.slices[c].children[i]; !ch.first && !ch.plain && ch.stop == 0 && s.e.ms.after(ch.since) > helpTime {
-				s.evict(c, i)
+			ch := &s.slices[c].children[i]
+			if ch.first || ch.plain || ch.stop != 0 || s.e.ms.after(ch.since) < helpTime {
+				continue
+			}
+			if p := &s.peers[ch.index]; keep && p.is(peerLeaf) && (p.free&(1<<c) == 0 || s.e.ms.after(p.statusAt) > othersFresh) {
+				continue // it sees nobody else
+			}
+			s.evict(c, i)
+			if left--; left == 0 {
 				return
 			}
 		}
 	}
 }
+
+// takeBackSpare is how many spare slots there must be for each child more that
+// is given away at a time.
+const takeBackSpare = 8
 
 // spareSlots counts the slots that neighbors have left, by their last word.
 func (s *stream) spareSlots() int {

@@ -54,6 +54,19 @@ func TestSmall100(t *testing.T) {
 	}
 }
 
+// A publisher with much upload and ten viewers with little: the publisher gives
+// what the viewers lack.
+func TestSmall10(t *testing.T) {
+	sc := named(t, "steady", 10)
+	sc.Settle, sc.Duration, sc.Unreachable = 10*time.Second, 10*time.Second, 0
+	s, m := play(t, sc)
+	unbroken(t, s)
+	t.Logf("delivery %.5f, egress %.2f", m["delivery"], m["egress_mean"])
+	if m["delivery"] < 0.999 {
+		t.Errorf("%.3f %% delivered, want 99.9 %%", 100*m["delivery"])
+	}
+}
+
 // A group of 1,000 that has just come together: nothing that must hold is
 // broken in the crowd.
 func TestSmall1000(t *testing.T) {
