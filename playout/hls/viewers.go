@@ -57,13 +57,18 @@ type update struct {
 	part  int
 }
 
+// clientName names the viewers at an address with the program that asks.
+func clientName(host string, r *http.Request) string {
+	agent := r.UserAgent()
+	return host + "\x00" + agent[:min(len(agent), maxAgent)]
+}
+
 func (v *viewerCount) note(r *http.Request, which rendition, ask directives, now time.Time) {
 	host, port, _ := net.SplitHostPort(r.RemoteAddr)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.sweep(now)
-	agent := r.UserAgent()
-	name := host + "\x00" + agent[:min(len(agent), maxAgent)]
+	name := clientName(host, r)
 	c := v.clients[name]
 	if c == nil {
 		if v.held >= maxViewers {
@@ -144,7 +149,7 @@ func (v *viewerCount) tell(r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if c := v.clients[host+"\x00"+r.UserAgent()]; c != nil {
+	if c := v.clients[clientName(host, r)]; c != nil {
 		c.told++
 	}
 }

@@ -72,6 +72,10 @@ func TestViewersAreCounted(t *testing.T) {
 					t.Errorf("%d bytes of a name are remembered", len(name))
 				}
 			}
+			v.tell(&http.Request{RemoteAddr: "192.0.2.1:1", Header: http.Header{"User-Agent": {strings.Repeat("x", 1<<14)}}})
+			if left := v.untold(start); left != 0 {
+				t.Errorf("%d viewers are untold, want none", left)
+			}
 			return start.Add(time.Second)
 		}, 1},
 		{"a flood", func(v *viewerCount) time.Time {
