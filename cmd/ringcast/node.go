@@ -220,7 +220,7 @@ func (n *node) lingerForViewers(ctx context.Context, began time.Time) {
 		return
 	}
 	const look = 20 * time.Millisecond
-	for n.media.untold() > 0 && time.Since(began) < tellWithin {
+	for n.media.untold() > 0 && time.Since(began) < tellWithin && ctx.Err() == nil {
 		sleep(ctx, look)
 	}
 	sleep(ctx, fetchWithin)
