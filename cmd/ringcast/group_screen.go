@@ -44,7 +44,7 @@ func openScreen(in *os.File, out io.Writer, plain bool) (*chatScreen, error) {
 	}
 	s.state, s.interactive = state, true
 	t := term.NewTerminal(terminal{in, f}, "> ")
-	if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+	if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 		_ = t.SetSize(width, height)
 	}
 	s.out = t
