@@ -56,6 +56,17 @@ func (s *Session) handlePlain(now Instant, plain []byte, d *Datagram, p packetSt
 	}
 }
 
+// measured takes a round-trip time. With the first one a timeout that was set
+// without any, three seconds ahead, is brought forward: a packet that is lost
+// just after the handshake need not wait that long.
+func (s *Session) measured(now Instant, rtt time.Duration) {
+	_, known := s.rtt.Smoothed()
+	s.rtt.Update(rtt)
+	if !known && s.timeoutAt != reliability.Never {
+		s.timeoutAt = min(s.timeoutAt, now.Add(s.rtt.ERTO()))
+	}
+}
+
 // handleHeader takes the timestamps and the time-critical notifications.
 func (s *Session) handleHeader(now Instant, h *wire.Header) {
 	if h.HasTimestamp && (!s.echo.rxKnown || h.Timestamp != s.echo.rx) {
@@ -64,7 +75,7 @@ func (s *Session) handleHeader(now Instant, h *wire.Header) {
 	if h.HasEcho && (!s.echo.echoRxOk || h.Echo != s.echo.echoRx) {
 		s.echo.echoRx, s.echo.echoRxOk = h.Echo, true
 		if elapsed := ticks(now) - h.Echo; elapsed <= 32767 {
-			s.rtt.Update(time.Duration(elapsed) * timestampTick)
+			s.measured(now, time.Duration(elapsed)*timestampTick)
 		}
 	}
 	if h.TimeCritical {
