@@ -368,3 +368,27 @@ func TestRedirectsAreNotLarger(t *testing.T) {
 		}
 	}
 }
+
+// One of another make that asks for both names of a node has two sessions, and
+// each new one takes the place of that for the same name, whichever it opened
+// last.
+func TestSessionsForTwoNames(t *testing.T) {
+	n := vnet.New(1)
+	link := vnet.LinkParams{Delay: 10 * time.Millisecond}
+	identity := newModernProfile(t, entropy(3), profile.NodeOptions{Server: true, HardwareAES: true})
+	node := addNode(t, n, nil, "192.0.2.1:1935", identity, rtmfp.DefaultParams(), link)
+	other := newNode(t, n, nil, "192.0.2.3:1000", false, link)
+	names := [][]byte{serverURI, profile.PeerEPD(identity.Short().Fingerprint)}
+	sessions := []*rtmfp.Session{connect(t, other, node, names[0]), connect(t, other, node, names[1])}
+	for _, name := range []int{0, 1, 1, 0, 0} {
+		node.host.SetPlugged(false) // it does not hear of the end
+		other.do(sessions[name].Abort)
+		n.Run(time.Second)
+		node.host.SetPlugged(true)
+		sessions[name] = connect(t, other, node, names[name])
+		n.Run(time.Second)
+		if got := node.Sessions(); got != 2 {
+			t.Fatalf("the node has %d sessions, want 2", got)
+		}
+	}
+}

@@ -171,9 +171,11 @@ func (e *Endpoint) isSelf(far Identity) bool {
 
 // resendRIKeying answers a repeated IIKeying with the same bytes as before.
 func (e *Endpoint) resendRIKeying(now Instant, c *wire.IIKeying, d *Datagram) bool {
-	if s := e.byAddr[d.From]; s != nil && s.isAnswerTo(c) {
-		s.sendRIKeying(now, d)
-		return true
+	for s := e.byAddr[d.From]; s != nil; s = s.older {
+		if s.addr == d.From && s.isAnswerTo(c) {
+			s.sendRIKeying(now, d)
+			return true
+		}
 	}
 	for _, s := range e.tentative[d.From] {
 		if s.isAnswerTo(c) {
@@ -261,9 +263,11 @@ func (e *Endpoint) respond(now Instant, id wire.SessionID, far Identity, shown u
 // what there was: of the one with the same certificates at both ends. One who
 // has asked for another name of ours takes us for somebody else, and uses both.
 func (s *Session) replace(now Instant) {
-	e := s.e
-	if old := e.byAddr[s.addr]; old != nil && old.shown == s.shown {
-		old.finish(now, ErrReplaced)
+	for old := s.e.byAddr[s.addr]; old != nil; old = old.older {
+		if old.addr == s.addr && old.shown == s.shown {
+			old.finish(now, ErrReplaced)
+			break
+		}
 	}
 	s.takeOver(now)
 }

@@ -66,10 +66,13 @@ func (s *Session) finish(now Instant, err error) {
 			e.others[string(s.far.OtherEPD)] = s.older
 		}
 	}
-	s.older = nil
 	if e.byAddr[s.addr] == s {
 		delete(e.byAddr, s.addr)
+		if s.older != nil && s.older.state == StateOpen && s.older.addr == s.addr {
+			e.byAddr[s.addr] = s.older
+		}
 	}
+	s.older = nil
 	if e.criticalFrom == s {
 		e.criticalFrom = nil
 	}
