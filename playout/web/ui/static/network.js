@@ -211,12 +211,18 @@
     setTimeout(refresh, document.hidden ? 10000 : 2000);
   }
 
+  // A message is whatever JSON its sender has made; chats say what they say as text.
+  function words(message) {
+    if (message && typeof message === 'object') message = typeof message.text === 'string' ? message.text : JSON.stringify(message);
+    return String(message ?? '').slice(0, 200);
+  }
+
   // Events come by themselves; the newest stand first.
   function listen() {
     const source = new EventSource('/api/v1/events');
     const seen = (message) => {
       const e = JSON.parse(message.data);
-      const what = [e.stream, e.peerID && e.peerID.slice(0, 12), e.message].filter(Boolean).join(' ');
+      const what = [e.stream, e.peerID && e.peerID.slice(0, 12), words(e.message)].filter(Boolean).join(' ');
       get('quiet').hidden = true;
       get('events').prepend(html('li', {}, html('time', { datetime: e.time }, new Date(e.time).toLocaleTimeString()), ' ', html('code', {}, e.code), ' ', what));
       while (get('events').childElementCount > 50) get('events').lastElementChild.remove();
