@@ -59,8 +59,8 @@ func (s *Share) Head() *manifest.Head {
 }
 
 // Close takes the file back from the group, so that it can be shared or fetched
-// again, and closes it. Load and Fetch must have ended;
-// Serve denies everything from then on.
+// again, and closes it. Load and Fetch must have ended; Serve denies everything
+// from then on.
 func (s *Share) Close() error {
 	s.withdraw()
 	s.mu.Lock()
