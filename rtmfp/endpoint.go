@@ -52,7 +52,7 @@ type Endpoint struct {
 	sessions map[wire.SessionID]*Session // by the ID that we receive with
 	tags     map[string]*Session         // openings by the tag of their IHello
 	identity map[string]*Session         // newest keyed or open session by canonical EPD
-	others   map[string]*Session         // newest open session by Identity.OtherEPD
+	others   map[string]*Session         // open sessions by Identity.OtherEPD
 	// selfShown is the number of the profile's own certificate.
 	selfShown uint8
 	byAddr    map[netip.AddrPort]*Session // open sessions by far address

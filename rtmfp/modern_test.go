@@ -3,6 +3,7 @@ package rtmfp_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/pem"
 	"io"
 	"net/netip"
 	"testing"
@@ -390,5 +391,53 @@ func TestSessionsForTwoNames(t *testing.T) {
 		if got := node.Sessions(); got != 2 {
 			t.Fatalf("the node has %d sessions, want 2", got)
 		}
+	}
+}
+
+// Who puts the key of somebody else into its certificate is not found in the
+// place of that one.
+func TestOtherNameIsNotTakenOver(t *testing.T) {
+	n := vnet.New(1)
+	link := vnet.LinkParams{Delay: 10 * time.Millisecond}
+	secrets, err := profile.NewSecrets(entropy(5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(profile.AppendSecrets(nil, secrets))
+	block.Bytes[1] ^= 0xff // another X25519 key beside the same static one
+	forged, err := profile.ParseSecrets(pem.EncodeToMemory(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(addr string, s *profile.Secrets) (*node, *profile.Node) {
+		p, err := profile.NewNode(s, profile.NodeOptions{HardwareAES: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return addNode(t, n, nil, addr, p, rtmfp.DefaultParams(), link), p
+	}
+	server := newModernNode(t, n, nil, "192.0.2.1:1935", profile.NodeOptions{Server: true, HardwareAES: true}, link)
+	victim, identity := add("192.0.2.2:1000", secrets)
+	thief, _ := add("192.0.2.3:1000", forged)
+	first := connect(t, victim, server, serverURI)
+	stolen := connect(t, thief, server, serverURI)
+	n.Run(time.Second)
+	found := func() netip.AddrPort {
+		s := server.SessionByEPD(profile.PeerEPD(identity.Short().Fingerprint))
+		if s == nil {
+			return netip.AddrPort{}
+		}
+		return s.FarAddr()
+	}
+	if got := found(); got != victim.addr {
+		t.Errorf("%v is found by the name of %v", got, victim.addr)
+	}
+	thief.do(stolen.Abort)
+	victim.do(first.Abort)
+	n.Run(time.Second)
+	connect(t, victim, server, serverURI)
+	n.Run(time.Second)
+	if got := found(); got != victim.addr {
+		t.Errorf("%v is found by the name of %v, which has come again", got, victim.addr)
 	}
 }

@@ -1,6 +1,7 @@
 package rtmfp
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -252,7 +253,7 @@ func (s *Session) opened(now Instant) {
 	}
 	e.identity[string(s.far.EPD)] = s
 	if s.far.OtherEPD != nil {
-		e.others[string(s.far.OtherEPD)] = s
+		e.enterOther(s)
 	}
 	e.byAddr[s.addr] = s
 	e.stats.SessionsOpened++
@@ -263,6 +264,16 @@ func (s *Session) opened(now Instant) {
 		if o != s && o.state == StateIHelloSent && e.profile.Selects(o.opening.epd, s.far) {
 			o.fail(now, &MergedError{s})
 		}
+	}
+}
+
+// enterOther lets a session be found by the far end's other name. The far end
+// says it in its certificate, and proves nothing by which it would be its own:
+// so it takes it from nobody who was there before.
+func (e *Endpoint) enterOther(s *Session) {
+	name := string(s.far.OtherEPD)
+	if o := e.others[name]; o == nil || o.state != StateOpen || bytes.Equal(o.far.Certificate, s.far.Certificate) {
+		e.others[name] = s
 	}
 }
 
