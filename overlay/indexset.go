@@ -281,19 +281,6 @@ func (s *indexSet) common(o *indexSet, f func(first, last uint64) bool) {
 	}
 }
 
-// first returns the lowest index in the set.
-func (s *indexSet) first() (uint64, bool) {
-	if len(s.blocks) == 0 {
-		return 0, false
-	}
-	e := s.blocks[0]
-	low := uint64(0)
-	if e.bits != nil {
-		low, _ = e.bits.next(0, true)
-	}
-	return e.first<<blockShift | low, true
-}
-
 // within calls f for each run of indexes of the set that lies in a range.
 func (s *indexSet) within(r owire.Range, f func(r owire.Range)) {
 	s.ranges(func(run owire.Range) bool {

@@ -33,7 +33,12 @@ func TestSeedOnAFastLine(t *testing.T) {
 			r.HandleMessage(now, ids[0], FlowReplication, owire.AppendHave(nil, owire.HaveAdd, ranges))
 		}
 		for range perMillisecond {
-			if i, ok := shown.first(); ok {
+			var next []uint64
+			shown.ranges(func(run owire.Range) bool {
+				next = append(next, run.First)
+				return false
+			})
+			for _, i := range next {
 				shown.remove(owire.Range{First: i, Last: i})
 				asked++
 				r.HandleMessage(now, ids[0], FlowReplication, owire.AppendRequest(nil, owire.Request{ID: asked, Index: i}))
