@@ -76,13 +76,11 @@ func DefaultParams() Params {
 	}
 }
 
-// Limits of the settings. The first three pairs also bound what a publisher
-// may announce: a period of 49 days was seen on the wire once, and everybody
-// who obeyed it got nothing.
+// Limits of the settings. What a publisher may announce is bounded by
+// wire.StreamParams.Clamped.
 const (
 	windowMin, windowMax             = 500 * time.Millisecond, 60 * time.Second
 	availabilityMin, availabilityMax = 50 * time.Millisecond, 5 * time.Second
-	fetchMax                         = 60 * time.Second
 	pushNeighborMax                  = 64
 	fragmentSizeMin, fragmentSizeMax = 256, 16_384
 )
