@@ -36,7 +36,7 @@ func openNetwork(ctx context.Context, loaded *config.Loaded, options networkOpti
 	settings.UploadLimit = uploadLimit(c.Multicast.UploadLimit)
 	if c.PublicAddress != "" {
 		if settings.Public, err = resolveAll(ctx, c.PublicAddress); err != nil {
-			if !temporaryLookup(err) {
+			if !peernode.MayResolveLater(err) {
 				return nil, configError(loaded, "publicAddress", c.PublicAddress, err)
 			}
 			log.Warn("the public address cannot be looked up, neighbors learn of it as they see it", "setting", "publicAddress", "err", err)
@@ -132,13 +132,6 @@ func resolveAll(ctx context.Context, hostPort string) ([]netip.AddrPort, error) 
 		list = append(list, netip.AddrPortFrom(a.Unmap(), uint16(number)))
 	}
 	return list, nil
-}
-
-// temporaryLookup reports whether a name that could not be looked up may well be
-// right: nobody has said that there is none.
-func temporaryLookup(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && !dns.IsNotFound
 }
 
 // uploadLimit returns the limit in bytes a second; 0 if the node finds out.

@@ -126,9 +126,9 @@ func (i *Introducer) resolve(ctx context.Context, lookup Lookup) (c multicast.Se
 	return c, nil
 }
 
-// isTemporary reports whether a name that could not be looked up may be found
-// later: nobody has said that there is none.
-func isTemporary(err error) bool {
+// MayResolveLater reports whether the error is of a name that could not be looked
+// up and may be found later: nobody has said that there is none.
+func MayResolveLater(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && !dns.IsNotFound
 }
@@ -143,7 +143,7 @@ func (n *Node) resolveAll(ctx context.Context, list []Introducer) (configs []mul
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		if failed != nil && !isTemporary(failed) {
+		if failed != nil && !MayResolveLater(failed) {
 			return nil, nil, failed
 		}
 		configs, errs = append(configs, c), append(errs, failed)
