@@ -78,6 +78,32 @@ func (r *tcpReader) queueUnit(u *unit) {
 	r.bytes += len(frame)
 }
 
+// udpReader is a player over UDP. The library queues its packets.
+type udpReader struct {
+	want     wanted
+	skipping bool // video is left out until the next key frame
+	skipped  int
+	since    time.Duration // media time of the first picture left out
+}
+
+// takes reports whether the player gets a unit. Pictures before the first key
+// frame could only be shown broken. A stream that has none, because it is
+// refreshed bit by bit, begins after cacheTime.
+func (r *udpReader) takes(u *unit) bool {
+	if !r.want[u.lane.index] {
+		return false
+	}
+	if !r.skipping || u.track != packager.TrackVideo {
+		return true
+	}
+	if r.skipped == 0 {
+		r.since = u.dts
+	}
+	r.skipping = !u.key && u.dts-r.since < cacheTime
+	r.skipped++
+	return !r.skipping
+}
+
 // run writes until the reader is closed.
 func (r *tcpReader) run() {
 	defer close(r.done)

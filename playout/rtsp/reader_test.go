@@ -383,3 +383,56 @@ type towards struct {
 }
 
 func (c *towards) WriteTo(b []byte, _ net.Addr) (int, error) { return c.PacketConn.WriteTo(b, c.to) }
+
+// A player over UDP gets video from a key frame on: what came since the last
+// one is sent if it is little, else the player waits for the next.
+func TestUDPPlayerBeginsWithAKeyFrame(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1000, 60_000} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			t.Parallel()
+			s, sink, address := serve(t)
+			for i := range 5 {
+				sink.WriteEvent(picture(i, size))
+			}
+			media, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer media.Close()
+			port := media.LocalAddr().(*net.UDPAddr).Port
+			p := dial(t, address)
+			p.request("SETUP", "/trackID=0", fmt.Sprintf("Transport: RTP/AVP;unicast;client_port=%d-%d\r\n", port, port+1))
+			p.request("PLAY", "", "")
+			waitFor(t, 5*time.Second, "it plays", func() bool { return s.Readers("live/cam") == 1 })
+			for i := 5; i <= 10; i++ {
+				sink.WriteEvent(picture(i, 1000))
+			}
+			b := make([]byte, 2048)
+			_ = media.SetReadDeadline(time.Now().Add(10 * time.Second))
+			n, _, err := media.ReadFrom(b)
+			if err != nil || n < 13 {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+			// Parameter sets, alone or together, come before a key frame.
+			if kind := b[12] & 0x1f; kind != 7 && kind != 24 {
+				t.Errorf("the first packet has a NAL unit of type %d, want parameter sets", kind)
+			}
+		})
+	}
+}
+
+// A stream without key frames is not withheld for ever.
+func TestUDPReaderWithoutKeyFrames(t *testing.T) {
+	r := &udpReader{want: wanted{true}, skipping: true}
+	u := &unit{track: packager.TrackVideo, lane: &lane{}}
+	for _, c := range []struct {
+		at    time.Duration
+		takes bool
+	}{{time.Second, false}, {time.Second + cacheTime/2, false}, {time.Second + cacheTime, true}, {2*time.Second + cacheTime, true}} {
+		u.dts = c.at
+		if got := r.takes(u); got != c.takes {
+			t.Errorf("at %v: %v, want %v", c.at, got, c.takes)
+		}
+	}
+}

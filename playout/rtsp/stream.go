@@ -36,7 +36,7 @@ type stream struct {
 	// unicast is never written to by the library; multicast is.
 	unicast, multicast *gortsplib.ServerStream
 	tcp                map[*gortsplib.ServerSession]*tcpReader
-	udp                map[*gortsplib.ServerSession]wanted
+	udp                map[*gortsplib.ServerSession]*udpReader
 	groups             map[*gortsplib.ServerSession]struct{}
 
 	held      []*unit // audio that waits to share a write
@@ -57,7 +57,7 @@ type stream struct {
 func newStream(s *Server, path string) *stream {
 	return &stream{
 		server: s, path: path, tcp: make(map[*gortsplib.ServerSession]*tcpReader),
-		udp: make(map[*gortsplib.ServerSession]wanted), groups: make(map[*gortsplib.ServerSession]struct{}),
+		udp: make(map[*gortsplib.ServerSession]*udpReader), groups: make(map[*gortsplib.ServerSession]struct{}),
 	}
 }
 
@@ -235,17 +235,20 @@ func (st *stream) writeUDP(u *unit) {
 	if len(st.udp) == 0 && len(st.groups) == 0 {
 		return
 	}
-	for _, p := range u.packets {
-		for session, want := range st.udp {
-			if want[u.lane.index] {
+	for session, r := range st.udp {
+		if r.takes(u) {
+			for _, p := range u.packets {
 				_ = session.WritePacketRTP(u.lane.media, p)
 			}
 		}
-		if len(st.groups) > 0 {
-			// The multicast stream has SSRCs of its own.
-			own := *p
-			_ = st.multicast.WritePacketRTPWithNTP(u.lane.media, &own, st.wallOf(st.lastPTS))
-		}
+	}
+	if len(st.groups) == 0 {
+		return
+	}
+	for _, p := range u.packets {
+		// The multicast stream has SSRCs of its own.
+		own := *p
+		_ = st.multicast.WritePacketRTPWithNTP(u.lane.media, &own, st.wallOf(st.lastPTS))
 	}
 }
 
@@ -299,8 +302,8 @@ func (st *stream) report() {
 				}
 			}
 		}
-		for session, want := range st.udp {
-			if want[l.index] {
+		for session, r := range st.udp {
+			if r.want[l.index] {
 				_ = session.WritePacketRTCP(l.media, sr)
 			}
 		}
@@ -372,7 +375,8 @@ func (st *stream) wantedBy(session *gortsplib.ServerSession) (w wanted) {
 	return w
 }
 
-// playUDP sends a session over UDP reports and what is cached.
+// playUDP sends a session over UDP reports and what is cached. If that is too
+// much, video begins for it with the next key frame.
 func (st *stream) playUDP(session *gortsplib.ServerSession, want wanted) {
 	wall := st.wallOf(st.lastPTS)
 	for _, l := range st.lanes {
@@ -380,16 +384,18 @@ func (st *stream) playUDP(session *gortsplib.ServerSession, want wanted) {
 			_ = session.WritePacketRTCP(l.media, l.report(st.lastPTS, wall))
 		}
 	}
+	r := &udpReader{want: want, skipping: true}
 	if st.cacheSize <= udpBurst {
 		for _, u := range st.cache {
+			if !r.takes(u) {
+				continue
+			}
 			for _, p := range u.packets {
-				if want[u.lane.index] {
-					_ = session.WritePacketRTP(u.lane.media, p)
-				}
+				_ = session.WritePacketRTP(u.lane.media, p)
 			}
 		}
 	}
-	st.udp[session] = want
+	st.udp[session] = r
 }
 
 // leave forgets a session.
