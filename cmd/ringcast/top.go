@@ -76,10 +76,7 @@ func (t *top) loop(ctx context.Context, f *os.File, interval time.Duration) erro
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		width, height, err := term.GetSize(int(f.Fd()))
-		if err != nil {
-			width, height = 80, 24
-		}
+		width, height := screenSize(term.GetSize(int(f.Fd())))
 		v, err := t.look(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -97,6 +94,15 @@ func (t *top) loop(ctx context.Context, f *os.File, interval time.Duration) erro
 			return nil
 		}
 	}
+}
+
+// screenSize returns what is known of a terminal's size. Serial lines, and
+// containers without a size, say 0 × 0.
+func screenSize(width, height int, err error) (int, int) {
+	if err != nil || width < 1 || height < 2 {
+		return 80, 24
+	}
+	return width, height
 }
 
 // once prints two looks' difference: rates need both.
@@ -178,7 +184,11 @@ func (v *topView) render(before *topView, width int) string {
 	}
 	line("ringcast %s  up %v  %s", v.node.Version, time.Since(v.node.Started).Round(time.Second), v.at.Format(time.TimeOnly))
 	if v.node.PeerID != "" {
-		line("peer %s  seen as %s", v.node.PeerID[:16], strings.Join(v.node.Seen, ", "))
+		seen := ""
+		if len(v.node.Seen) > 0 {
+			seen = "  seen as " + strings.Join(v.node.Seen, ", ")
+		}
+		line("peer %s%s", v.node.PeerID[:16], seen)
 	}
 	line("")
 	line("%-24s %-10s %8s %8s %8s %8s %8s %7s %6s %7s %7s", "STREAM", "STATE", "IN kb/s", "OUT kb/s", "PUSHED%", "PULLED%", "NATIVE%", "WINDOW", "HOLES", "DELAY", "VIEWERS")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,18 @@ func TestTopRenders(t *testing.T) {
 	for _, l := range strings.Split(v.render(before, 40), "\n") {
 		if len([]rune(l)) > 40 {
 			t.Errorf("line is wider than the terminal: %q", l)
+		}
+	}
+}
+
+func TestScreenWithoutASize(t *testing.T) {
+	for _, c := range []struct {
+		width, height int
+		err           error
+		want          [2]int
+	}{{100, 30, nil, [2]int{100, 30}}, {0, 0, nil, [2]int{80, 24}}, {100, 1, nil, [2]int{80, 24}}, {100, 30, errors.New("no terminal"), [2]int{80, 24}}} {
+		if w, h := screenSize(c.width, c.height, c.err); [2]int{w, h} != c.want {
+			t.Errorf("screenSize(%d, %d, %v) = %d, %d, want %v", c.width, c.height, c.err, w, h, c.want)
 		}
 	}
 }
