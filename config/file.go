@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -27,7 +29,10 @@ type fileTree struct {
 func readFile(name string, table []Setting) (*fileTree, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("open configuration: %w", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("configuration: %w; `ringcast run --print-config` prints one to begin with", err)
+		}
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
@@ -44,7 +49,7 @@ func parseFile(name string, text []byte, table []Setting) (*fileTree, error) {
 	t := &fileTree{name: name, text: text, nodes: make(map[string]*yaml.Node), lines: make(map[string]int)}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, syntaxError(name, text, err)
 	}
 	if len(doc.Content) == 0 {
 		return t, nil // empty, or comments alone
@@ -57,6 +62,22 @@ func parseFile(name string, text []byte, table []Setting) (*fileTree, error) {
 		return nil, &Error{Key: "(file)", Problem: "does not consist of keys and values", Origin: Origin{File: name, Line: root.Line}}
 	}
 	return t, t.walk("", root, table)
+}
+
+// syntaxError says in one line what is wrong with a file that is not YAML.
+func syntaxError(name string, text []byte, err error) error {
+	for i, line := range strings.Split(string(text), "\n") {
+		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") {
+			return fmt.Errorf("%s:%d: is not YAML: a tab; indent with spaces", name, i+1)
+		}
+	}
+	problem := strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, ok := strings.CutPrefix(problem, "line "); ok {
+		if line, what, ok := strings.Cut(rest, ": "); ok {
+			return fmt.Errorf("%s: is not YAML near line %s: %s", name, line, what)
+		}
+	}
+	return fmt.Errorf("%s: is not YAML: %s", name, problem)
 }
 
 // walk enters the keys of a mapping, which lies under prefix.
@@ -72,6 +93,10 @@ func (t *fileTree) walk(prefix string, mapping *yaml.Node, table []Setting) erro
 		case strings.Contains(keyNode.Value, "."):
 			return &Error{Key: key, Problem: "has a dot; write its parts below each other", Origin: origin}
 		case s == nil && isSection(table, key):
+			if line, twice := t.lines[strings.ToLower(key)]; twice {
+				return &Error{Key: key, Problem: fmt.Sprintf("is given twice, first in line %d", line), Allowed: "one section with all its keys", Origin: origin}
+			}
+			t.lines[strings.ToLower(key)] = keyNode.Line
 			if value.Kind == yaml.ScalarNode && value.Tag == "!!null" {
 				continue // a section whose keys are all commented out
 			}
@@ -83,7 +108,7 @@ func (t *fileTree) walk(prefix string, mapping *yaml.Node, table []Setting) erro
 			}
 			continue
 		case s == nil:
-			return &Error{Key: key, Problem: "is not a key that ringcast knows" + suggest(key, tableKeys(table)), Origin: origin}
+			return &Error{Key: key, Problem: "is not a key that ringcast knows" + suggest(key, append(sections(table), tableKeys(table)...)), Origin: origin}
 		}
 		lower := strings.ToLower(key)
 		if _, twice := t.nodes[lower]; twice {
@@ -179,6 +204,17 @@ func isSection(table []Setting, key string) bool {
 		}
 	}
 	return false
+}
+
+// sections returns the names that have settings below them.
+func sections(table []Setting) []string {
+	var names []string
+	for i := range table {
+		if at := strings.LastIndexByte(table[i].Key, '.'); at > 0 && !slices.Contains(names, table[i].Key[:at]) {
+			names = append(names, table[i].Key[:at])
+		}
+	}
+	return names
 }
 
 func tableKeys(table []Setting) []string {

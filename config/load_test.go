@@ -109,6 +109,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"unknown key", "http:\n  lisen: :1\n", nil, nil, []string{"http.lisen", "did you mean http.listen?", "ringcast.yaml:2"}},
 		{"unknown section", "htp:\n  listen: :1\n", nil, nil, []string{"htp", "not a key", "ringcast.yaml:1"}},
+		{"letters of a section in another order", "htpp:\n  listen: :1\n", nil, nil, []string{"htpp", "did you mean http?", "ringcast.yaml:1"}},
+		{"section twice", "http:\n  listen: :1\nlog:\n  level: info\nhttp:\n", nil, nil, []string{"http", "given twice", "line 1", "ringcast.yaml:5"}},
 		{"section as value", "http: 8080\n", nil, nil, []string{"http:", `"8080"`, "section", "ringcast.yaml:1"}},
 		{"bare number", "\n\nhls:\n  partDuration: 5\n", nil, nil, []string{"hls.partDuration", `"5"`, "has no unit", "100ms to 1s", "ringcast.yaml:4"}},
 		{"out of range", "hls:\n  partDuration: 5s\n", nil, nil, []string{"hls.partDuration", `"5s"`, "out of range", "100ms to 1s", "ringcast.yaml:2"}},
@@ -152,6 +154,21 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%q has more than one line", err)
 			}
 		})
+	}
+}
+
+// What is wrong with a file that is not YAML is told in one line too.
+func TestSyntaxErrors(t *testing.T) {
+	for _, c := range []struct{ file, want string }{
+		{"log:\n  level: info\nhttp: {listen\n", "ringcast.yaml: is not YAML near line 2: did not find"},
+		{"log:\n\tlevel: info\n", "ringcast.yaml:2: is not YAML: a tab"},
+		{"log: [\n", "ringcast.yaml:"},
+		{"%", "ringcast.yaml"},
+	} {
+		_, err := Load(Sources{File: write(t, c.file)})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", c.file, err, c.want)
+		}
 	}
 }
 

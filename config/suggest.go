@@ -8,7 +8,7 @@ import (
 // suggest returns a hint at the known name that is nearest to a wrong one, or
 // nothing if none is near.
 func suggest(wrong string, known []string) string {
-	best, bestDistance := "", 4
+	best, bestDistance := "", min(4, len(wrong)/2+1)
 	for _, name := range known {
 		d := distance(strings.ToLower(wrong), strings.ToLower(name))
 		if d < bestDistance {
