@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ func (n *network) addDemoPeers(ctx context.Context, stream string) error {
 		}
 		settings := peernode.DefaultConfig()
 		settings.Profile, settings.Listen = p, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-		settings.Logger = n.log.With("demo", i+1)
+		settings.Logger = slog.New(quiet{n.log.With("demo", i+1).Handler(), func() bool { return ctx.Err() != nil }})
 		v, err := peernode.Listen(settings)
 		if err != nil {
 			return err

@@ -111,3 +111,40 @@ func (c *calm) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (c *calm) WithGroup(name string) slog.Handler {
 	return &calm{c.Handler.WithGroup(name), c.scope + name, c.seen}
 }
+
+// quiet is a handler for the viewers' nodes of a demo, which would bury the
+// addresses to open: what is worth a line of a node of its own is a detail
+// here, and so is what goes wrong when all of them stop at once.
+type quiet struct {
+	slog.Handler
+	stopping func() bool
+}
+
+// Enabled reports whether the level would be logged.
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return q.Handler.Enabled(ctx, q.level(l))
+}
+
+// Handle passes the record on at its level here.
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level = q.level(r.Level); !q.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs and WithGroup keep the levels.
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quiet{q.Handler.WithAttrs(attrs), q.stopping}
+}
+
+func (q quiet) WithGroup(name string) slog.Handler {
+	return quiet{q.Handler.WithGroup(name), q.stopping}
+}
+
+func (q quiet) level(l slog.Level) slog.Level {
+	if l == slog.LevelInfo || l == slog.LevelWarn && q.stopping() {
+		return slog.LevelDebug
+	}
+	return l
+}
