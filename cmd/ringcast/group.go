@@ -33,9 +33,6 @@ func newGroupCommand(inv *invocation) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGroupJoinCommand(inv), newGroupPostCommand(inv), newGroupSendCommand(inv), newGroupPutCommand(inv), newGroupGetCommand(inv))
-	for _, c := range cmd.Commands() {
-		c.Args = strictArgs(c.Args)
-	}
 	return cmd
 }
 

@@ -42,7 +42,7 @@ func newGroupJoinCommand(inv *invocation) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.user, "name", "", "your `name`, for the others to see")
-	flags.StringVar(&o.answer, "reply-with", "", "answer messages of `send --reply` with this `text`; {text} stands for the message, {from} for who asks")
+	flags.StringVar(&o.answer, "reply-with", "", "answer messages of send --reply with this `text`; {text} stands for the message, {from} for who asks")
 	flags.BoolVar(&o.quiet, "quiet", false, "don't tell who comes and goes")
 	c := newGroupFlags(inv, cmd, "0s")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

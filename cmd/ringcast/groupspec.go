@@ -29,9 +29,6 @@ func newGroupspecCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGroupspecNewCommand(), newGroupspecShowCommand())
-	for _, c := range cmd.Commands() {
-		c.Args = strictArgs(c.Args)
-	}
 	return cmd
 }
 

@@ -107,8 +107,8 @@ func TestGroupspecShowPassword(t *testing.T) {
 
 func TestGroupspecErrors(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"new", "accepts 1 arg"},
-		{"new a b", "accepts 1 arg"},
+		{"new", "the form is ringcast groupspec new NAME"},
+		{"new a b", "wrong number of arguments, 2"},
 		{"new a --ip-multicast 192.0.2.1:1", "not a multicast address"},
 		{"new a --ip-multicast 239.0.0.1", "the port is missing"},
 		{"new a --bootstrap-peer 12", "want 64 hexadecimal digits"},
@@ -119,7 +119,7 @@ func TestGroupspecErrors(t *testing.T) {
 		{"show cam", "neither a groupspec"},
 		{"show G:0101", "cut off"},
 		{"show rtmfp://a/live/cam", "groupspec after # is missing"},
-		{"nwe", "unknown command"},
+		{"nwe", "did you mean new?"},
 	} {
 		status, out, errs := command(append([]string{"groupspec"}, strings.Fields(c.args)...)...)
 		if status != exitUsage || out != "" || !strings.Contains(errs, c.want) {

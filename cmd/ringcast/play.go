@@ -36,11 +36,11 @@ func newPlayCommand(inv *invocation) *cobra.Command {
 			}
 			options, err := c.load(cmd)
 			if err != nil {
-				return err
+				return asArgument(err)
 			}
 			links, seeds, err := parseLinks(options.loaded)
 			if err != nil {
-				return err
+				return asArgument(err)
 			}
 			if len(links) == 0 {
 				return usageError(errors.New("play what? Give it a share link, which is what `ringcast publish` prints"))
@@ -52,6 +52,16 @@ func newPlayCommand(inv *invocation) *cobra.Command {
 	c.add(cmd)
 	_ = cmd.Flags().MarkHidden("play")
 	return cmd
+}
+
+// asArgument takes the flag out of an error about a link, since it was given as
+// an argument.
+func asArgument(err error) error {
+	var e *config.Error
+	if errors.As(err, &e) && e.Key == "play" && e.Origin.Flag != "" {
+		return usageError(fmt.Errorf("play: %s; `ringcast publish` prints the link, in quotes", strings.TrimPrefix(e.Problem, "item 1: ")))
+	}
+	return err
 }
 
 // parseLinks reads the share links of what is to be played and seeded.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -33,22 +34,43 @@ func newRootCommand(inv *invocation) *cobra.Command {
 		newGroupspecCommand(), newRTMFPCommand(), newTopCommand(), newBenchCommand(), newDoctorCommand(), newHealthCommand(), newSimCommand(inv),
 		newGroupCommand(inv), newVersionCommand(inv),
 	)
-	for _, cmd := range root.Commands() {
-		cmd.Args = strictArgs(cmd.Args)
-	}
-	root.Args = strictArgs(root.Args)
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	return root
 }
 
-// strictArgs makes wrong arguments an error of usage.
+// strict makes wrong arguments of a command and of those below it errors of
+// usage.
+func strict(cmd *cobra.Command) {
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		// The library would show the help whatever the arguments are.
+		cmd.Args, cmd.RunE = cobra.NoArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	cmd.Args = strictArgs(cmd.Args)
+	for _, c := range cmd.Commands() {
+		strict(c)
+	}
+}
+
+// strictArgs makes wrong arguments an error of usage that says what is right.
 func strictArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if check == nil {
+		if check == nil || check(cmd, args) == nil {
 			return nil
 		}
-		if err := check(cmd, args); err != nil {
-			return usageError(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+		if cmd.HasSubCommands() {
+			return usageError(fmt.Errorf("unknown command %q for %q%s; see %s --help", args[0], cmd.CommandPath(), didYouMean(cmd, args[0]), cmd.CommandPath()))
 		}
-		return nil
+		return usageError(fmt.Errorf("wrong number of arguments, %d; the form is %s; see %s --help", len(args), cmd.UseLine(), cmd.CommandPath()))
 	}
+}
+
+// didYouMean returns a hint at the subcommands that a wrong name may stand for.
+func didYouMean(cmd *cobra.Command, wrong string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	names := cmd.SuggestionsFor(wrong)
+	if len(names) == 0 {
+		return ""
+	}
+	return " (did you mean " + strings.Join(names, " or ") + "?)"
 }

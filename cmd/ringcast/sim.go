@@ -42,9 +42,6 @@ func newSimCommand(inv *invocation) *cobra.Command {
 		cmd.AddCommand(newSimScenario(inv, name))
 	}
 	cmd.AddCommand(newSimDiff(inv))
-	for _, c := range cmd.Commands() {
-		c.Args = strictArgs(c.Args)
-	}
 	return cmd
 }
 
