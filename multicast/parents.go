@@ -148,6 +148,9 @@ func (s *stream) seekUrgent(c int) {
 		return
 	}
 	if sl.partial && sl.stop == 0 {
+		if s.relayingNeighbors() <= smallGroup {
+			s.lastResort(c) // leftovers of a few are not enough
+		}
 		sl.tryAt = s.e.ms + partialPause + millis(s.e.config.Rand.IntN(partialPause))
 	}
 }

@@ -54,16 +54,21 @@ func TestSmall100(t *testing.T) {
 	}
 }
 
-// A publisher with much upload and ten viewers with little: the publisher gives
-// what the viewers lack.
-func TestSmall10(t *testing.T) {
-	sc := named(t, "steady", 10)
-	sc.Settle, sc.Duration, sc.Unreachable = 10*time.Second, 10*time.Second, 0
-	s, m := play(t, sc)
-	unbroken(t, s)
-	t.Logf("delivery %.5f, egress %.2f", m["delivery"], m["egress_mean"])
-	if m["delivery"] < 0.999 {
-		t.Errorf("%.3f %% delivered, want 99.9 %%", 100*m["delivery"])
+// Small groups whose publisher has plenty and whose viewers have little: a
+// broadcaster with ten or twenty friends. Everybody can be fed by the publisher
+// alone, and whoever finds nobody else is.
+func TestSmallGroups(t *testing.T) {
+	for _, n := range []int{10, 20} {
+		for seed := range uint64(3) {
+			sc := named(t, "steady", n)
+			sc.Seed, sc.Ramp, sc.Settle, sc.Duration, sc.Unreachable, sc.Churn.On = seed+1, 3*time.Second, 12*time.Second, 10*time.Second, 0, false
+			s, m := play(t, sc)
+			unbroken(t, s)
+			t.Logf("%d members, seed %d: delivery %.5f, egress %.2f", n, sc.Seed, m["delivery"], m["egress_mean"])
+			if m["delivery"] < 0.999 {
+				t.Errorf("%d members, seed %d: %.3f %% delivered, want 99.9 %%", n, sc.Seed, 100*m["delivery"])
+			}
+		}
 	}
 }
 
