@@ -184,8 +184,7 @@ func playReal(t *testing.T, sc *Scenario) *realGroup {
 // The model of the transport and the real one should give a stream the same
 // delay: p50 and p99 within 15 % of each other. The model is quicker than that,
 // which the test says without failing; it fails where the medians have nothing to
-// do with each other. Why p99 is so far off
-// is not known.
+// do with each other. Why p99 is so far off is not known.
 func TestModelAgreesWithTransport(t *testing.T) {
 	const nodes, within, broken = 40, 0.15, 2
 	sc := agreeScenario(t, nodes, 1)
