@@ -216,7 +216,11 @@ func (v *topView) render(before *topView, width int) string {
 				up++
 			}
 		}
-		line("GROUP %s  about %.0f members, %d neighbors, %d heard of, introducers %d of %d", g.Name, g.EstimatedMembers, g.NeighborCount, g.Heard, up, len(g.Introducers))
+		introducers := ""
+		if len(g.Introducers) > 0 { // a publisher that is one itself has none
+			introducers = fmt.Sprintf(", introducers %d of %d", up, len(g.Introducers))
+		}
+		line("GROUP %s  about %.0f members, %d neighbors, %d heard of%s", g.Name, g.EstimatedMembers, g.NeighborCount, g.Heard, introducers)
 		line("%-18s %-22s %5s %8s %-9s %-9s %s", "NEIGHBOR", "ADDRESS", "SIDE", "RTT ms", "PUSHES US", "WE PUSH", "LINK")
 		for _, n := range v.neighbors[g.ID] {
 			var from, to uint8

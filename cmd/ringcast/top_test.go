@@ -34,6 +34,10 @@ func TestTopRenders(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", want, got)
 		}
 	}
+	v.groups[0].Introducers, v.node.Seen = nil, nil
+	if got := v.render(before, 200); strings.Contains(got, "introducers") || strings.Contains(got, "seen as") {
+		t.Errorf("what is not known is in:\n%s", got)
+	}
 	for _, l := range strings.Split(v.render(before, 40), "\n") {
 		if len([]rune(l)) > 40 {
 			t.Errorf("line is wider than the terminal: %q", l)
