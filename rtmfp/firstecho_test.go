@@ -1,6 +1,7 @@
 package rtmfp_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -24,5 +25,30 @@ func TestFirstEchoBringsTheTimeoutForward(t *testing.T) {
 	st.run(600 * time.Millisecond)
 	if len(st.chunks(wire.TypeUserData)) == 0 {
 		t.Error("nothing was sent again within 600 ms after the first echo")
+	}
+}
+
+// The handshake has shown the initiator how long a round trip takes: what is
+// lost just after it is sent again soon, again and again.
+func TestHandshakeMeasuresTheRoundTrip(t *testing.T) {
+	st := newStage(t, nil)
+	f := st.newFar(farAddr, "Pa")
+	f.mode = wire.ModeResponder
+	id, err := st.profile.Identify(f.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.do(func() { f.session, err = st.Open(st.now, id.EPD, []netip.AddrPort{farAddr}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.answerHello([]byte("cookie"))
+	st.run(80 * time.Millisecond)
+	f.answerKeying(2)
+	st.write(f.openFlow(rtmfp.FlowConfig{}), 'a', 100, nil)
+	st.clear()
+	st.run(1500 * time.Millisecond)
+	if n := len(st.chunks(wire.TypeUserData)); n < 2 {
+		t.Errorf("sent again %d times within 1.5 s at a round trip of 80 ms, want at least 2", n)
 	}
 }

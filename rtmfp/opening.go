@@ -25,6 +25,8 @@ type opening struct {
 	cookie        []byte
 	cookieChanged bool
 	next          Instant // when the IIKeying is sent again
+	keyingSent    Instant // when it was sent last, keyings how often
+	keyings       int
 	interval      time.Duration
 	early         []early // packets that overtook the RIKeying
 }
@@ -324,6 +326,8 @@ func (s *Session) sendKeying(now Instant) {
 	o := s.opening
 	o.next = now.Add(o.interval)
 	o.interval += helloGrowth
+	o.keyingSent = now
+	o.keyings++
 	s.e.sendStartup(now, 0, s.addr, s.local, func(b []byte) []byte { return append(b, o.chunk...) })
 }
 
@@ -365,6 +369,10 @@ func (s *Session) handleRIKeying(now Instant, payload []byte) {
 	}
 	finish := o.keying.Finish(bytes.Clone(c.Component), bytes.Clone(c.Signed), bytes.Clone(c.Signature))
 	o.busy = true
+	if _, known := s.rtt.Smoothed(); o.keyings == 1 && !known {
+		// The answer's cryptography is in it too, so it is rather too long.
+		s.measured(now, now.Sub(o.keyingSent))
+	}
 	id := c.SessionID
 	s.e.work(func() any { return outcome(finish()) }, func(now Instant, value any) {
 		if s.state != StateKeyingSent {
