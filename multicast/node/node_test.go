@@ -223,9 +223,9 @@ func TestObjects(t *testing.T) {
 	g := group(t, groupspec.Settings{ObjectReplication: true}, 4)
 	object := func(i uint64) []byte { return bytes.Repeat([]byte{byte(i)}, 40_000) }
 	ctx, stop := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
+	var serving, receiving sync.WaitGroup
 	serve := func(g *node.Group, f func(uint64) ([]byte, bool)) {
-		wg.Go(func() {
+		serving.Go(func() {
 			if err := g.Serve(ctx, f); !errors.Is(err, context.Canceled) {
 				t.Errorf("Serve ends with %v", err)
 			}
@@ -246,9 +246,12 @@ func TestObjects(t *testing.T) {
 			o, ok := got[i]
 			return o, ok
 		})
-		wg.Go(func() {
+		receiving.Go(func() {
 			refused := 0
-			err := m.Receive(limit(t), []overlay.ObjectRange{{First: 0, Last: 99}, {First: 150, Last: 199}}, func(index uint64, o []byte) error {
+			// One that was refused is asked for again after some pauses.
+			within, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := m.Receive(within, []overlay.ObjectRange{{First: 0, Last: 99}, {First: 150, Last: 199}}, func(index uint64, o []byte) error {
 				if index == 7 && refused == 0 {
 					refused++
 					return fmt.Errorf("looks odd: %w", node.ErrWrongObject)
@@ -278,8 +281,9 @@ func TestObjects(t *testing.T) {
 	if err := g[1].Receive(limit(t), []overlay.ObjectRange{{First: 140, Last: 149}}, func(uint64, []byte) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("Receive ends with %v", err)
 	}
-	time.AfterFunc(time.Second, stop)
-	wg.Wait()
+	receiving.Wait()
+	stop()
+	serving.Wait()
 	t.Logf("the seed gave %d objects", g[0].Replication().Given)
 }
 
