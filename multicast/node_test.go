@@ -35,7 +35,7 @@ func (e testEntropy) Read(b []byte) (int, error) { return e.r.Read(b) }
 
 // testNet is a virtual network with an introducer and nodes.
 type testNet struct {
-	t      *testing.T
+	t      testing.TB
 	net    *vnet.Net
 	seed   uint64
 	count  int
@@ -62,7 +62,7 @@ type testNode struct {
 	up     bool
 }
 
-func newTestNet(t *testing.T, seed uint64) *testNet {
+func newTestNet(t testing.TB, seed uint64) *testNet {
 	t.Helper()
 	tn := &testNet{t: t, net: vnet.New(seed), seed: seed}
 	tn.server.addr = netip.MustParseAddrPort("198.51.100.1:1935")
@@ -158,15 +158,18 @@ func (tn *testNet) member(spec *groupspec.Spec) *testNode {
 // join makes a node a member of the group, by way of the introducer.
 func (tn *testNet) join(n *testNode, spec *groupspec.Spec, extensions bool) {
 	tn.t.Helper()
+	tn.joinWith(n, multicast.JoinConfig{Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(), Extensions: extensions})
+}
+
+func (tn *testNet) joinWith(n *testNode, config multicast.JoinConfig) {
+	tn.t.Helper()
 	var err error
 	n.driver.Do(func(now reliability.Time) {
 		url := "rtmfp://198.51.100.1/live"
 		if _, err = n.Connect(now, multicast.ServerConfig{EPD: profile.ServerEPD(url), Addrs: []netip.AddrPort{tn.server.addr}, URL: url, App: "live"}); err != nil {
 			return
 		}
-		n.group, err = n.Join(now, multicast.JoinConfig{
-			Spec: spec, Ring: overlay.DefaultRingParams(), Params: multicast.DefaultParams(), Extensions: extensions,
-		})
+		n.group, err = n.Join(now, config)
 	})
 	if err != nil {
 		tn.t.Fatal(err)
@@ -198,7 +201,7 @@ func (tn *testNet) checkRing() (wrong []string) {
 	return wrong
 }
 
-func testSpec(t *testing.T) *groupspec.Spec {
+func testSpec(t testing.TB) *groupspec.Spec {
 	t.Helper()
 	spec, err := groupspec.New(groupspec.Settings{Name: "test", Multicast: true, ServerChannel: true})
 	if err != nil {
