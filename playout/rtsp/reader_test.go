@@ -324,8 +324,7 @@ func (p *player) pictures(n int) (numbers []int) {
 }
 
 // A player over UDP that says nothing for the time of a session is dropped; one
-// that sends receiver reports is not. The server's time is a minute, so the
-// test takes as long.
+// that sends receiver reports is not.
 func TestSilentUDPPlayerIsDropped(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * time.Second
