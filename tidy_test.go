@@ -375,7 +375,9 @@ func TestExamples(t *testing.T) {
 		if first, _, _ := strings.Cut(dir, "/"); first == "internal" || first == "cmd" || dir == "." {
 			continue
 		}
-		has[dir] = has[dir]
+		if _, seen := has[dir]; !seen {
+			has[dir] = false
+		}
 		if !f.test {
 			continue
 		}

@@ -33,7 +33,8 @@ func newMember(seed uint64, now *reliability.Time) *member {
 }
 
 // LastHeard, RTT and Backlog are the transport that the engine asks.
-func (m *member) LastHeard(overlay.PeerID) reliability.Time     { return *m.now }
+func (m *member) LastHeard(overlay.PeerID) reliability.Time { return *m.now }
+
 func (m *member) RTT(overlay.PeerID) (time.Duration, bool)      { return 20 * time.Millisecond, true }
 func (m *member) Backlog(overlay.PeerID) (bytes int, _ float64) { return 0, 1e6 }
 

@@ -79,8 +79,11 @@ func (got *replayed) check(t *testing.T, want *replayed) {
 		name      string
 		got, want uint64
 	}{
-		{"fragments pulled by them", got.Pulled, want.Pulled}, {"fragments pushed to them", got.Pushed, want.Pushed},
-		{"sounds", got.Audio, want.Audio}, {"pictures", got.Video, want.Video}, {"data messages", got.Data, want.Data},
+		{"fragments pulled by them", got.Pulled, want.Pulled},
+		{"fragments pushed to them", got.Pushed, want.Pushed},
+		{"sounds", got.Audio, want.Audio},
+		{"pictures", got.Video, want.Video},
+		{"data messages", got.Data, want.Data},
 	} {
 		if c.got < c.want*9/10 {
 			t.Errorf("%s: %d, want about %d", c.name, c.got, c.want)
@@ -371,7 +374,6 @@ func (r *groupRun) drain(now reliability.Time) {
 
 // noting is secrets that are noted.
 type noting struct {
-	r    *groupRun
 	kind string
 	note func(format string, args ...any)
 }

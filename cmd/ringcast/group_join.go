@@ -19,7 +19,7 @@ import (
 // joinOptions are the flags of `ringcast group join`.
 type joinOptions struct {
 	user, answer string
-	quiet, stay  bool
+	quiet        bool
 }
 
 func newGroupJoinCommand(inv *invocation) *cobra.Command {

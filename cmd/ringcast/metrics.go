@@ -143,7 +143,8 @@ func nodeMetrics() []metric {
 		{
 			"ringcast_listener_refused_total", "counter",
 			"Connections closed at once: too many in all (total), from one address (address), or new ones from it in a minute (rate).",
-			[]string{"listener", "reason"}, func(s *snapshot, add addSample) {
+			[]string{"listener", "reason"},
+			func(s *snapshot, add addSample) {
 				for _, g := range s.node.Guards {
 					for why := range refusals {
 						reason := refusal(why).String()

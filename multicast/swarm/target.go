@@ -47,8 +47,10 @@ var bounds = map[string][]bound{
 	"join":  {{"G7", "join_p50_s", true, 0.6}, {"G7", "join_p99_s", true, 2}},
 	"flash": {{"G7", "join_p99_s", true, 4}},
 	"fusion": {
-		{"G13", "delivery", false, 0.9999}, {"G13", "repair_ratio", true, 1.3},
-		{"G13", "repair_from_source", true, 0}, {"G13", "stall_free", false, 0.99},
+		{"G13", "delivery", false, 0.9999},
+		{"G13", "repair_ratio", true, 1.3},
+		{"G13", "repair_from_source", true, 0},
+		{"G13", "stall_free", false, 0.99},
 	},
 	"overload": {{"G14", "audio_delivery", false, 0.999}, {"G14", "keyframe_delivery", false, 0.995}},
 }
