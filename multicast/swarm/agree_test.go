@@ -183,8 +183,7 @@ func playReal(t *testing.T, sc *Scenario) *realGroup {
 
 // The model of the transport and the real one should give a stream the same
 // delay: p50 and p99 within 15 % of each other. The model is quicker than that,
-// which the test says without failing; it fails where the medians have nothing to
-// do with each other. Why p99 is so far off is not known.
+// which the test says without failing; it fails beyond a factor of two.
 func TestModelAgreesWithTransport(t *testing.T) {
 	const nodes, within, broken = 40, 0.15, 2
 	sc := agreeScenario(t, nodes, 1)
@@ -199,7 +198,7 @@ func TestModelAgreesWithTransport(t *testing.T) {
 		a, b := s.ledger.media.all.Quantile(q), real.delay.Quantile(q)
 		ratio := a.Seconds() / b.Seconds()
 		t.Logf("p%v: model %v, real %v, ratio %.3f, wanted within %v of 1: %v", 100*q, a, b, ratio, within, math.Abs(ratio-1) <= within)
-		if q == 0.5 && (ratio < 1.0/broken || ratio > broken) {
+		if ratio < 1.0/broken || ratio > broken {
 			t.Errorf("p%v of the model is %.3f times that of the transport", 100*q, ratio)
 		}
 	}
