@@ -45,6 +45,7 @@ type Engine struct {
 	probing     bool
 	wish        int    // for so many more neighbors
 	wishedAt    millis // when there was one last
+	wishes      int    // how many there have been in a row
 
 	sends   queue[outgoing]
 	rejects queue[Reject]

@@ -36,6 +36,10 @@ const (
 	inherited = 0.9
 	// gainFactor and gainMin are how much better another parent must be.
 	gainFactor, gainMin = 0.93, 30
+	// eagerRefusals is after how many refusals in a row a slice is not asked for at
+	// once any more, but after refusedStep for each and at most refusedMost.
+	eagerRefusals            = 5 * partialAfterRefusals
+	refusedStep, refusedMost = 40, 1600
 	// partialAfter is after how many refusals or milliseconds without a parent
 	// what is left over is asked for.
 	partialAfterRefusals, partialAfter = 6, 1500
@@ -85,7 +89,7 @@ func (s *stream) seek() {
 // wishNeighbors wishes for more neighbors while slices have no parent and
 // nobody is left to be asked.
 func (s *stream) wishNeighbors() {
-	if s.e.wishedAt != 0 && s.e.ms.after(s.e.wishedAt) < wishPause {
+	if s.e.wishedAt != 0 && s.e.ms.after(s.e.wishedAt) < wishPause<<s.e.wishes {
 		return
 	}
 	for c := range s.slices {
@@ -94,6 +98,11 @@ func (s *stream) wishNeighbors() {
 			continue
 		}
 		if best, _ := s.bestParent(c, true); best == none {
+			if s.e.ms.after(s.e.wishedAt) < 2*wishPause<<s.e.wishes {
+				s.e.wishes = min(s.e.wishes+1, wishDoublings)
+			} else {
+				s.e.wishes = 0
+			}
 			s.e.wish, s.e.wishedAt = wishAtOnce, s.e.ms
 			return
 		}
@@ -102,9 +111,11 @@ func (s *stream) wishNeighbors() {
 
 const (
 	// wishAtOnce is for how many more neighbors is wished at a time, wishPause
-	// how often, and wishAfter how long after the beginning, in milliseconds.
+	// how often, and wishAfter how long after the beginning, in milliseconds. The
+	// pause doubles so many times while those that have come don't help.
 	wishAtOnce           = 4
 	wishPause, wishAfter = 700, 150
+	wishDoublings        = 2
 )
 
 // TakeWish returns how many more neighbors the streams could do with, once.
@@ -402,7 +413,14 @@ func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 		s.peers[n.index].notNow |= 1 << c
 	}
 	s.refusedBy(c, n.index, millis(pause))
-	if s.slices[c].needsParent() && s.active {
+	sl := &s.slices[c]
+	switch {
+	case !sl.needsParent() || !s.active:
+	case sl.refusals > eagerRefusals && s.relayingNeighbors() > smallGroup:
+		// There is not enough for all: asking faster finds nobody the sooner and
+		// takes from what there is.
+		sl.tryAt = s.e.ms + millis(min(refusedStep*int(sl.refusals), refusedMost)) + millis(s.e.config.Rand.IntN(refusedStep))
+	default:
 		s.seekUrgent(c)
 	}
 }

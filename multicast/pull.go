@@ -32,7 +32,9 @@ const (
 	retryBase     = 90
 	retryStep     = 40
 	retryStepMax  = 400
-	quickTries    = 2 // so often another is asked at once after a no
+	quickTries    = 2 // so often another is asked at once after a no,
+	// then after deniedBase, which doubles so many times
+	deniedBase, deniedDoublings = 150, 2
 	// busyQueue is the queue from which on pulls are not answered, and busyTime
 	// for how long the puller is asked to stay away. It is well below the queue
 	// at which children are given away, so that pulls alone cannot cause that.
@@ -407,7 +409,7 @@ func (s *stream) handleDenied(n *neighbor, ids []fragmenter.ID, held bool) {
 			p.due = s.e.ms
 			if p.tries >= quickTries {
 				// Everybody is busy: asking faster makes nobody less so.
-				p.due += retryBase + millis(min(retryStep*int(p.tries), retryStepMax))
+				p.due += deniedBase << min(p.tries-quickTries, deniedDoublings)
 			}
 		}
 	}

@@ -13,11 +13,19 @@ const (
 	// milliseconds, and leafLimit how long it is: nobody asks it for anything.
 	leafStatus = 500
 	leafLimit  = 64
+	// statusShare is which part of a slow stream's rate may go into states of
+	// statusBytes in turn, which then come up to slowStatus times as seldom.
+	statusShare = 0.012
+	statusBytes = 120
+	slowStatus  = 4
 )
 
 // rotateStatus sends our state to the next neighbor in turn, when it is time.
 func (s *stream) rotateStatus() {
 	period := int(s.params.UpdatePeriod / time.Millisecond)
+	if s.rates.valid {
+		period = max(period, min(int(statusBytes*1000/(statusShare*max(s.rates.bytes, 1))), slowStatus*period))
+	}
 	if s.slots.k == 0 && !s.publishing {
 		period = max(period, leafStatus)
 	}
@@ -193,6 +201,11 @@ func (s *stream) handleStatus(n *neighbor, b []byte) {
 	}
 	p.key, p.keyCount = m.KeyFrame, uint16(min(m.KeyFragments, 1<<12))
 	p.setRunMap(held)
+	for c := range s.slices {
+		if sl := &s.slices[c]; m.Free&(1<<c) != 0 && sl.refusals > eagerRefusals && !m.Leaf {
+			sl.tryAt = 0 // no need to wait any longer
+		}
+	}
 	if again := p.notNow & m.Free; again != 0 {
 		p.notNow &^= again
 		for c := range p.refused {

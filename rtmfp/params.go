@@ -25,7 +25,9 @@ const (
 	probeMax          = time.Minute
 	cookieLifetime    = 95 * time.Second
 	secretLifetime    = 2 * cookieLifetime
-	burstPackets      = 6 // data packets between acknowledgements [3.5.2.3]
+	burstPackets      = 6    // data packets between acknowledgements [3.5.2.3]
+	ackPackets        = 5    // data packets of our own kind that call for an acknowledgement,
+	ackBytes          = 3000 // and two or more of so many bytes; the smallest window is 4,380
 	lossNaks          = 3
 	redirectThreshold = 24
 	tagSize           = 16 // the one size that all deployed peers accept

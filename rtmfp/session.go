@@ -102,6 +102,7 @@ type Session struct {
 
 	ackNow     bool
 	rxPackets  int     // data packets since the last ack
+	rxBytes    int     // and their bytes
 	delayedAck Instant // Never unless set
 	timeoutAt  Instant // of retransmission; Never unless data is in flight
 	paceAt     Instant // Never unless waiting for budget

@@ -200,7 +200,7 @@ func (s *Session) appendAcks(p []byte, limit int, cut bool) []byte {
 		cut = false
 	}
 	if !left {
-		s.ackNow, s.rxPackets, s.delayedAck = false, 0, reliability.Never
+		s.ackNow, s.rxPackets, s.rxBytes, s.delayedAck = false, 0, 0, reliability.Never
 	}
 	return p
 }

@@ -47,9 +47,15 @@ const (
 	packetOverhead = 58
 	// chunkOverhead is what one more message in the same packet costs.
 	chunkOverhead = 7
-	ackSize       = 52
-	pingSize      = 56
-	packetRoom    = 1150
+	// ackSize is what an acknowledgement takes by itself, ackChunk in a packet
+	// that goes anyway. One is due for ackPackets packets, or at least two with
+	// ackBytes.
+	ackSize    = 52
+	ackChunk   = 12
+	ackPackets = 5
+	ackBytes   = 3000
+	pingSize   = 56
+	packetRoom = 1150
 	// handshakeFar and handshakeNear are what the responder and the initiator
 	// send to open a session.
 	handshakeFar, handshakeNear = 700, 1100
@@ -128,6 +134,7 @@ func (n *Node) transmit(p *packet, size int) {
 		packets := 1 + (size-1)/packetRoom
 		p.size = int32(size + packets*packetOverhead)
 		w.room = int16(max(packets*packetRoom-size, 0))
+		n.carryAck(p.s, &p.s.way[1-p.side])
 	}
 	gap := s.now.Sub(w.sentAt)
 	w.sentAt = s.now
@@ -330,31 +337,58 @@ func (s *Sim) arrive(p *packet) {
 	w.flying -= p.size
 	s.mix(uint64(s.now))
 	s.mix(uint64(to.index)<<40 | uint64(p.kind)<<32 | uint64(uint32(p.size)))
-	s.heard(w, to, x, p.kind <= kindMedia)
+	s.heard(w, to, x, p)
 	s.deliver(p, from, to)
 	s.release(p)
 }
 
-// heard notes that something arrived, and has the transport acknowledge it:
-// each second data packet at once, a lone one after a while.
-func (s *Sim) heard(w *way, to *Node, x *session, data bool) {
-	if !data {
-		w.last = s.now
+// heard notes that something arrived, and has the transport acknowledge it: so
+// many packets or bytes at once, what is less after a while. An acknowledgement
+// that was due by itself is booked with the next packet.
+func (s *Sim) heard(w *way, to *Node, x *session, p *packet) {
+	w.last = s.now
+	if p.kind > kindMedia {
 		return
 	}
-	wait := time.Duration(0)
-	if w.unacked++; w.unacked < 2 && s.now.Sub(w.last) < delayedAck {
-		w.last = s.now
-		return
-	} else if w.unacked < 2 {
-		wait = delayedAck
+	if w.unacked > 0 && s.now >= w.ackDue {
+		w.unacked, w.unackedBytes = 0, 0
+		to.spend(ackSize, bytesAck)
 	}
-	w.unacked, w.last = 0, s.now
+	if w.unacked == 0 {
+		w.ackDue = s.now.Add(delayedAck)
+		if w.ackAt <= s.now {
+			w.ackWas = w.ackAt
+			w.ackAt = w.ackDue.Add(x.latency)
+		}
+	}
+	w.unacked++
+	w.unackedBytes += p.size
+	if w.unacked < ackPackets && (w.unacked < 2 || w.unackedBytes < ackBytes) {
+		return
+	}
 	to.spend(ackSize, bytesAck)
-	if w.ackAt <= s.now {
-		w.ackWas = w.ackAt
-		w.ackAt = s.now.Add(wait + x.latency)
+	s.acknowledged(w, x)
+}
+
+// acknowledged notes that an acknowledgement of a way leaves now.
+func (s *Sim) acknowledged(w *way, x *session) {
+	w.unacked, w.unackedBytes = 0, 0
+	w.ackAt = min(w.ackAt, s.now.Add(x.latency))
+}
+
+// carryAck has a packet to the far end take along the acknowledgement that it is
+// owed.
+func (n *Node) carryAck(x *session, w *way) {
+	s := n.sim
+	if w.unacked == 0 {
+		return
 	}
+	size := ackChunk
+	if s.now >= w.ackDue {
+		size = ackSize // it has left by itself
+	}
+	n.spend(size, bytesAck)
+	s.acknowledged(w, x)
 }
 
 func (s *Sim) deliver(p *packet, from, to *Node) {

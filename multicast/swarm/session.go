@@ -29,17 +29,20 @@ const (
 
 // way is one direction of a session.
 type way struct {
-	last    reliability.Time // when the last packet arrived
-	ackAt   reliability.Time // when an acknowledgement comes back to the sender
-	ackWas  reliability.Time // and when the one before did
-	order   reliability.Time // arrival of the last ordered message
-	bulk    reliability.Time // arrival of the last object, which hold up nothing else
-	sentAt  reliability.Time // when the last packet was handed to the line
-	lost    *packet          // sent and lost, in the order of sending; nobody knows yet
-	flying  int32            // bytes sent and not arrived
-	room    int16            // bytes that still fit into the packet of sentAt
-	unacked uint8            // data packets since the last acknowledgement
-	bad     bool             // the way is in a spell of loss
+	last   reliability.Time // when the last packet arrived
+	ackAt  reliability.Time // when an acknowledgement comes back to the sender
+	ackWas reliability.Time // and when the one before did
+	order  reliability.Time // arrival of the last ordered message
+	bulk   reliability.Time // arrival of the last object, which hold up nothing else
+	sentAt reliability.Time // when the last packet was handed to the line
+	lost   *packet          // sent and lost, in the order of sending; nobody knows yet
+	flying int32            // bytes sent and not arrived
+	// unackedBytes are those of the packets that unacked counts.
+	unackedBytes int32
+	room         int16            // bytes that still fit into the packet of sentAt
+	ackDue       reliability.Time // when the acknowledgement that is owed leaves by itself
+	unacked      uint8            // data packets since the last acknowledgement
+	bad          bool             // the way is in a spell of loss
 }
 
 // side returns which end n is.
