@@ -2,6 +2,7 @@ package multicast
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ringcast/ringcast/fragmenter"
@@ -140,6 +141,7 @@ func (e *Engine) HandleNeighbor(now reliability.Time, link overlay.LinkInfo) {
 func (e *Engine) addNeighbor(link overlay.LinkInfo, ext bool) *neighbor {
 	n := &neighbor{id: link.Peer, tag: tagOf(link.Addr), ext: ext, up: e.now, rtt: defaultRTT}
 	n.port = e.config.Uplink.openPort(link.Peer)
+	n.lan = slices.Contains(e.native.lan, link.Peer)
 	index := -1
 	for i, other := range e.neighbors {
 		if other == nil {

@@ -51,6 +51,11 @@ func (s *stream) handleMedia(n *neighbor, b []byte) {
 	if held {
 		s.counts.duplicates++
 		s.counts.duplicateBytes += uint64(len(b))
+		if sl := &s.slices[f.ID.Slice()]; s.nat != nil && sl.parent == n.index {
+			// Native multicast was quicker. The parent does its part all the
+			// same: unseen it would be taken for starved, and others be asked.
+			s.observe(sl, &f, n)
+		}
 		s.handleDuplicate(n, f.ID)
 		return
 	}

@@ -45,6 +45,7 @@ type nativeState struct {
 	available, relay bool
 	rank             int
 	out              queue[NativeOut]
+	lan              []overlay.PeerID // members of the LAN, the newest last
 }
 
 // nativeStream is what a stream has to do with native multicast.
@@ -53,6 +54,11 @@ type nativeStream struct {
 	heardAt  millis // when a fragment or description last came, 0 never
 	dataAt   millis // when a fragment last came
 	infoAt   millis // when the publisher last described it
+	wellAt   millis // when all slices last came from neighbors
+	hasLAN   bool   // neighbors on the LAN take part
+	// from is who multicasts it, fromAt when it last did.
+	from   wire.Tag
+	fromAt millis
 	// got counts the fragments that came since checkedAt, and newest is the
 	// newest of them; base is what newest was then.
 	got          int
@@ -83,15 +89,6 @@ func (e *Engine) SetNative(now reliability.Time, available, relay bool, rank int
 	e.native.available, e.native.relay, e.native.rank = available, relay, rank
 }
 
-// SetLAN tells that a neighbor is on the same LAN, by which what is lost there
-// is best pulled.
-func (e *Engine) SetLAN(now reliability.Time, peer overlay.PeerID) {
-	e.enter(now)
-	if n := e.byPeer[peer]; n != nil {
-		n.lan = true
-	}
-}
-
 // PollNative returns the next thing to multicast natively.
 func (e *Engine) PollNative() (NativeOut, bool) { return e.native.out.pop() }
 
@@ -104,7 +101,7 @@ func (e *Engine) nativeSend(o NativeOut) {
 // nativeOut multicasts a fragment that was published here, or that this node
 // passes on to its LAN.
 func (s *stream) nativeOut(id fragmenter.ID) {
-	if !s.e.native.available || !s.publishing && (s.nat == nil || s.nat.election == nil || !s.nat.election.Relaying()) {
+	if !s.e.native.available || !s.publishing && !s.passesOn() {
 		return
 	}
 	if b, ok := s.win.Fragment(id); ok {
@@ -153,7 +150,7 @@ func (e *Engine) HandleNativeInfo(now reliability.Time, announcement []byte, rel
 // bytes of its stream's key, the fragment as it is on flow GR 12, and the tag
 // of the member that sent it there. b is borrowed, unless
 // EngineConfig.KeepMedia says otherwise.
-func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, _ [4]byte) {
+func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte, origin [4]byte) {
 	e.enter(now)
 	i := slices.IndexFunc(e.streams, func(s *stream) bool { return [8]byte(s.key[:8]) == keyPrefix })
 	if i < 0 || !e.native.available {
@@ -170,6 +167,7 @@ func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte,
 	}
 	nat := s.nativeState()
 	nat.heardAt, nat.dataAt = e.ms, e.ms
+	s.noteNativeSender(wire.Tag(binary.BigEndian.Uint16(origin[:])))
 	if !s.join.placed && !s.placeNative(&f) {
 		return
 	}
@@ -275,26 +273,26 @@ func (s *stream) tickNativeReceiver() {
 	if nat.election == nil {
 		nat.election = ipm.NewElection(ipm.TagOf(e.config.Self))
 	}
-	nat.election.SetAble(e.now, !nat.on && s.isWell(), e.native.rank)
+	nat.election.SetAble(e.now, s.couldPassOn(), e.native.rank)
 	nat.election.HandleTimeout(e.now)
+	if s.passesOn() {
+		s.seekOutside()
+	}
 	if nat.election.PollInfo(e.now) {
 		s.describe()
 	}
 }
 
-// isWell reports whether all slices are pushed by neighbors.
-func (s *stream) isWell() bool {
-	for c := range s.slices {
-		if sl := &s.slices[c]; sl.parent == none || sl.starved != 0 || sl.partial {
-			return false
-		}
-	}
-	return true
-}
-
 // checkNative judges what share of the stream comes natively.
 func (s *stream) checkNative() {
 	nat := s.nat
+	nat.hasLAN = false
+	for i, n := range s.e.neighbors {
+		nat.hasLAN = nat.hasLAN || n != nil && n.lan && s.peers[i].takesPart() && s.peers[i].relays()
+	}
+	if nat.on {
+		s.takeNative()
+	}
 	came, all := nat.got, int(nat.newest)-int(nat.base)
 	nat.checkedAt, nat.got, nat.base = s.e.ms, 0, nat.newest
 	if all <= 0 {
@@ -327,23 +325,37 @@ func (s *stream) checkNative() {
 func (s *stream) setNative(on bool) {
 	s.nat.on = on
 	s.nat.goodSince = 0
+	if on {
+		s.takeNative()
+		return
+	}
 	for c := range s.slices {
 		sl := &s.slices[c]
-		sl.native = on
-		if !on {
+		if sl.native {
+			sl.native = false
 			sl.orphan, sl.tryAt = s.e.ms, 0
-			continue
 		}
-		s.endAsking(c)
-		if sl.parent == none {
-			continue
-		}
-		s.stopPushing(s.e.neighbors[sl.parent], c, 0)
-		s.loseParent(c)
-		sl.former, sl.orphan = none, 0
 	}
-	if !on {
-		s.seek()
+	s.seek()
+}
+
+// takeNative takes the slices from the neighbors that push them, but those that
+// go from here to who multicasts them: they are needed until it has found
+// another parent.
+func (s *stream) takeNative() {
+	for c := range s.slices {
+		sl := &s.slices[c]
+		if sl.native || s.feedsSender(c) {
+			continue
+		}
+		sl.native = true
+		s.endAsking(c)
+		if sl.parent != none {
+			s.stopPushing(s.e.neighbors[sl.parent], c, 0)
+			s.loseParent(c)
+			sl.former, sl.orphan = none, 0
+		}
+		s.setNativeTags(c)
 	}
 }
 

@@ -281,7 +281,9 @@ func (s *stream) bestParent(c int, urgent bool) (best int16, lag float32) {
 func (s *stream) isCandidate(p *peer, index int16, c int) bool {
 	return p.flags&(peerIn|peerOut|peerExt|peerPublisher|peerLeaf) == peerIn|peerOut|peerExt &&
 		p.slots > 0 && (p.feeds|p.asking)&(1<<c) == 0 && s.slices[c].parent != index &&
-		!p.refused[c].isAhead(s.e.ms) && !s.e.neighbors[index].suspect.isAhead(s.e.ms)
+		!p.refused[c].isAhead(s.e.ms) && !s.e.neighbors[index].suspect.isAhead(s.e.ms) &&
+		// A member of the LAN may have the slice from what we multicast there.
+		!(s.e.neighbors[index].lan && s.passesOn())
 }
 
 // ask requests a slice from a neighbor.

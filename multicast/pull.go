@@ -311,7 +311,7 @@ func (s *stream) holderFor(id fragmenter.ID, except int16) int16 {
 			continue // it waits for us
 		}
 		n := s.e.neighbors[i]
-		if n.suspect.isAhead(s.e.ms) || !s.mayHold(p, id, c, age) {
+		if n.suspect.isAhead(s.e.ms) || !n.lan && s.leavesToLAN(c, age) || !s.mayHold(p, id, c, age) {
 			continue
 		}
 		cost := n.rtt + float32(p.queue) + s.e.config.Rand.Float32()*holderSpread

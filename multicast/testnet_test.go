@@ -68,6 +68,7 @@ type testNode struct {
 	left     reliability.Time
 	playable reliability.Time
 	down     float64 // bytes/s, 0 without limit
+	lan      *testLAN
 
 	got       map[fragmenter.ID]reliability.Time // by first fragment, of the last key
 	lastTrack map[packager.MessageType]fragmenter.ID
@@ -210,6 +211,9 @@ func (e entropy) Read(b []byte) (int, error) {
 }
 
 func (n *testNet) latency(a, b *testNode) time.Duration {
+	if a.lan != nil && a.lan == b.lan {
+		return lanLatency
+	}
 	d := math.Hypot(a.x-b.x, a.y-b.y) * 90
 	return time.Duration(d*float64(time.Millisecond)) + a.access + b.access
 }
@@ -355,6 +359,7 @@ func (node *testNode) drain() {
 		}
 		node.handleEvent(e)
 	}
+	node.multicast()
 	node.transmit()
 	next := min(node.engine.PollTimeout(), node.uplink.PollTimeout())
 	if next <= n.now && next != reliability.Never {

@@ -26,6 +26,17 @@ const nativeOverhead = 66
 type nativeBooks struct {
 	came, lost         uint64 // that were sent, to each of them
 	repair, fromSource uint64 // that came from neighbors, from the publisher of these
+
+	tag [4]byte // of the publisher, who alone sends there
+}
+
+// sender returns the publisher's tag.
+func (b *nativeBooks) sender(source *Node) [4]byte {
+	if b.tag == [4]byte{} {
+		address := source.ID.Address()
+		b.tag = [4]byte(address[:4])
+	}
+	return b.tag
 }
 
 // hasNative reports whether native multicast reaches a node: the publisher, and
@@ -108,7 +119,7 @@ func (s *Sim) arriveNative(p *packet, to *Node) {
 	s.mix(uint64(to.index)<<40 | uint64(p.kind)<<32 | uint64(uint32(p.size)))
 	key := s.key(p.key)
 	c := to.Core.(*memberCore)
-	tag := [4]byte(key[:4])
+	tag := s.ledger.native.sender(s.ledger.source)
 	if p.listed {
 		c.HandleNativeInfo(s.now, p.data, false, tag)
 	} else {
