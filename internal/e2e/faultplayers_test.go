@@ -166,6 +166,7 @@ func (f *fault) push(ctx context.Context, p *load.Publisher, second *load.Clip) 
 // watchedFault is what faults.js prints for a page.
 type watchedFault struct {
 	OK            bool
+	Waited        float64 // seconds until it had played on for 3 s
 	Before, After reading
 }
 
@@ -205,8 +206,8 @@ func watchFaults(t *testing.T, base string, all []fault) []watchedFault {
 // check expects that the page played on.
 func (f *fault) check(t *testing.T, w watchedFault) {
 	t.Helper()
-	t.Logf("hls.js: in 3 s %.2f s, %d frames and %d bytes of sound; %d stalls in all",
-		w.After.Time-w.Before.Time, w.After.Frames-w.Before.Frames, w.After.AudioBytes-w.Before.AudioBytes, w.After.Stalls)
+	t.Logf("hls.js: played on after %.1f s; in 3 s %.2f s, %d frames and %d bytes of sound; %d stalls in all",
+		w.Waited-3, w.After.Time-w.Before.Time, w.After.Frames-w.Before.Frames, w.After.AudioBytes-w.Before.AudioBytes, w.After.Stalls)
 	if !w.OK {
 		t.Errorf("hls.js does not play on; the page says %q", w.After.Message)
 	}

@@ -32,14 +32,14 @@ const read = () => {
   // playsOn waits until a page has played for 3 s: at the speed of a clock, not
   // by jumps, with pictures and sound.
   const playsOn = async (page, stream) => {
-    const until = Date.now() + patience * 1000;
+    const from = Date.now(), until = from + patience * 1000;
     for (;;) {
       const before = await page.evaluate(read);
       await wait(3);
       const after = await page.evaluate(read);
       const ok = after.time - before.time > 2 && after.time - before.time < 4.5 &&
         (!stream.video || after.frames - before.frames >= stream.video) && (!stream.audio || after.audioBytes > before.audioBytes);
-      if (ok || Date.now() > until) return { ok, before, after };
+      if (ok || Date.now() > until) return { ok, before, after, waited: (Date.now() - from) / 1000 };
     }
   };
   try {

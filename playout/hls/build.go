@@ -111,12 +111,14 @@ func (m *Muxer) closePart(end time.Duration) {
 		return // nothing, or a rest of audio that no picture goes with
 	}
 	p.events = m.timedUpTo(end, p.start)
-	independent := m.video == nil
+	added := part{independent: m.video == nil}
 	for _, s := range p.video {
-		independent = independent || s.Key
+		if s.Key {
+			added.independent, added.key = true, s.DTS-m.open.start
+			break
+		}
 	}
-	m.open.hasKey = m.open.hasKey || independent
-	added := part{independent: independent}
+	m.open.hasKey = m.open.hasKey || added.independent
 	durations := m.partDurations()
 	for r, body := range m.writer.part(p) {
 		added.in[r] = media{body, durations[r]}

@@ -24,13 +24,7 @@ func TestPartLengths(t *testing.T) {
 func partLengths(t *testing.T, fps float64, want time.Duration) {
 	s := New(DefaultConfig())
 	sink := s.Sink("live/cam")
-	var video packager.Track
-	for _, ev := range clipEvents(t, 1) {
-		if ev.Kind == packager.EventTracks {
-			video = ev.Tracks[0]
-			break
-		}
-	}
+	video := testVideo(t)
 	rule := packager.DefaultSegmentation()
 	rule.Part = want
 	cutter := packager.NewCutter(rule, true)

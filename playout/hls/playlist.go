@@ -3,6 +3,7 @@ package hls
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,19 +197,15 @@ func (m *Muxer) mediaPlaylist(s *snapshot, r rendition, skip int) []byte {
 	if skip > 0 {
 		fmt.Fprintf(&b, "#EXT-X-SKIP:SKIPPED-SEGMENTS=%d\n", skip)
 	}
-	// Parts are listed within three target durations of the end.
-	var total time.Duration
-	for _, seg := range listed {
-		total += seg.duration[mainRendition]
+	partsFrom := len(listed)
+	if m.shape.parts {
+		partsFrom = m.firstWithParts(listed)
+		m.writeKeyFrame(&b, listed)
 	}
 	init := -1
-	for i, seg := range listed {
-		partsListed := m.shape.parts && total <= 3*m.target()+seg.duration[mainRendition]
-		total -= seg.duration[mainRendition]
-		if i < skip {
-			continue
-		}
-		m.writeSegment(&b, s, r, seg, init != seg.init, partsListed)
+	for i := skip; i < len(listed); i++ {
+		seg := listed[i]
+		m.writeSegment(&b, s, r, seg, init != seg.init, i >= partsFrom)
 		init = seg.init
 	}
 	switch {
@@ -218,6 +215,43 @@ func (m *Muxer) mediaPlaylist(s *snapshot, r rendition, skip int) []byte {
 		m.writeEdge(&b, s, r)
 	}
 	return []byte(b.String())
+}
+
+// firstWithParts returns the index of the first segment whose parts are listed:
+// those within three target durations of the end.
+func (m *Muxer) firstWithParts(listed []*segment) int {
+	var after time.Duration
+	i := len(listed)
+	for i > 0 && after <= 3*m.target() {
+		i--
+		after += listed[i].duration[mainRendition]
+	}
+	return i
+}
+
+// writeKeyFrame tells how far before the end of the playlist the newest key
+// frame is that leaves a player enough to begin with, if key frames are farther
+// apart than segments: what begins anywhere behind it has no picture until the
+// next one, which may be a minute away. The player page reads it; to others it
+// is a comment (RFC 8216 section 4.1).
+func (m *Muxer) writeKeyFrame(b *strings.Builder, listed []*segment) {
+	if !slices.ContainsFunc(listed, func(s *segment) bool { return !s.hasKey }) {
+		return
+	}
+	_, enough, _ := m.holdBacks()
+	var newest, after time.Duration
+	for i := len(listed) - 1; i >= 0 && newest < enough; i-- {
+		seg := listed[i]
+		after += seg.duration[mainRendition]
+		for j := len(seg.parts) - 1; j >= 0 && newest < enough; j-- {
+			if seg.parts[j].independent {
+				newest = after - seg.parts[j].key
+			}
+		}
+	}
+	if newest > 0 {
+		fmt.Fprintf(b, "#RINGCAST-KEY-FRAME:TIME-OFFSET=-%.3f\n", newest.Seconds())
+	}
 }
 
 // writeEdge writes what a live playlist says of the next part, and of the other

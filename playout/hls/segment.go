@@ -35,6 +35,9 @@ type media struct {
 type part struct {
 	in          [renditionCount]media
 	independent bool
+	// key is how far into the segment its first key frame is, if it is
+	// independent.
+	key time.Duration
 }
 
 // segment is a media segment: a run of parts.

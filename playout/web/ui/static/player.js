@@ -22,8 +22,16 @@ const RATE_MAX = 1.15;
 const RATE_MIN = 0.95;
 const DRY = 1; // this far behind with nothing left to play, we load from the live edge
 const JUMP_OVER = 5; // farther behind than this we jump instead of hurrying
+const AGAIN = 3; // between two looks for a better place to load from
+const PATIENCE = 10; // before we begin anew where a key frame is far behind
+const INTO_KEY = 0.05; // behind a key frame's time we are sure to mean that one
+const LANDING = 0.3; // what is left in the buffer where we jump towards live
 
-const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, restarted: 0, fatal: '', ended: false, latency: NaN };
+const KEY_FRAME = /^#RINGCAST-KEY-FRAME:TIME-OFFSET=-([\d.]+)/m;
+
+// begun is set once the place to begin was chosen, entering while we load from
+// a key frame behind the live edge and shall jump there.
+const state = { engine: '', hls: null, target: 0, stalls: 0, started: false, begun: false, entering: false, restarted: 0, fatal: '', ended: false, latency: NaN };
 window.ringcast = state; // for tests, and for the curious
 
 document.title = name + ' · Ringcast';
@@ -59,8 +67,28 @@ function start() {
   $('engine').textContent = state.engine;
 }
 
+// listLoader makes a player's first playlist say where to begin, if the node
+// tells where the newest key frame is.
+function listLoader() {
+  return class extends Hls.DefaultConfig.loader {
+    load(context, config, callbacks) {
+      const done = callbacks.onSuccess;
+      super.load(context, config, { ...callbacks, onSuccess: (response, ...rest) => {
+        if (!state.begun && KEY_FRAME.test(response.data)) {
+          state.entering = true;
+          response.data = response.data.replace(KEY_FRAME, (line, seconds) => line + '\n#EXT-X-START:TIME-OFFSET=' + (INTO_KEY - seconds));
+        }
+        done(response, ...rest);
+      } });
+    }
+  };
+}
+
 function startHls() {
+  state.restarted = performance.now();
+  state.begun = state.entering = false;
   const hls = state.hls = new Hls({
+    pLoader: listLoader(),
     lowLatencyMode: true,
     liveSyncOnStallIncrease: 0, // we move the target ourselves, in smaller steps
     maxLiveSyncPlaybackRate: 1, // and hls.js does not speed up with less than 1 s in the buffer
@@ -77,9 +105,20 @@ function startHls() {
     if (data.id === 'main' && kinds && kinds !== now) setTimeout(start, 0);
     if (data.id === 'main') kinds = now;
   });
+  hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => { if (!data.part) passParts(hls, data.frag); });
   hls.on(Hls.Events.MANIFEST_PARSED, play);
   hls.attachMedia(video);
   hls.loadSource(source);
+}
+
+// passParts marks the parts of a segment that was loaded as a whole, so that
+// hls.js does not load its last ones again: to the browser that is a step back,
+// after which it drops all pictures up to the next key frame.
+function passParts(hls, frag) {
+  const details = hls.latestLevelDetails;
+  for (const part of details && details.partList || []) {
+    if (part.fragment.sn === frag.sn) Object.assign(part.elementaryStreams, frag.elementaryStreams);
+  }
 }
 
 // setTarget chooses the distance to live once the playlist tells the length of
@@ -92,6 +131,7 @@ function setTarget(hls, details) {
   state.ended = false;
   if (!state.target && details.partTarget) state.target = Math.max(TARGET_MIN, TARGET_PARTS * details.partTarget);
   if (state.target && hls.targetLatency !== state.target) hls.targetLatency = state.target;
+  state.begun = true;
 }
 
 function onHlsError(hls, data) {
@@ -124,7 +164,7 @@ video.addEventListener('playing', () => {
   $('sound').hidden = !video.muted;
 });
 video.addEventListener('waiting', () => {
-  if (!state.started || video.seeking || video.paused) return;
+  if (!state.started || video.seeking || video.paused || state.entering) return;
   state.stalls++;
   if (state.target) state.target = Math.min(TARGET_MAX, state.target + STALL_STEP);
   if (state.hls && state.target) state.hls.targetLatency = state.target;
@@ -156,16 +196,32 @@ function latency() {
   return s.length ? s.end(s.length - 1) - video.currentTime : NaN;
 }
 
+// keyFrame returns where to load from so that there is a picture at once, where
+// the last key frame may be far behind the live edge; else 0. The node tells.
+function keyFrame(details) {
+  const told = KEY_FRAME.exec(details.m3u8);
+  return told ? Math.max(details.edge - Number(told[1]), details.fragmentStart) + INTO_KEY : 0;
+}
+
 // restartLoad loads from the live edge again. After the publisher was away there
 // is a hole in media time that the playlist does not show; hls.js would look for
 // the next fragment at the time it is at, and not find the other side for long.
 function restartLoad() {
+  const details = state.hls.latestLevelDetails;
+  if (keyFrame(details)) {
+    // The picture stands until there is something new to play.
+    if (details.age < AGAIN && (!state.entering || waited(PATIENCE))) start();
+    return;
+  }
   state.restarted = performance.now();
   state.hls.stopLoad();
   state.hls.startLoad(-1);
   const to = overHole();
   if (to) video.currentTime = to;
 }
+
+// waited reports whether some seconds have passed since we chose where to load.
+function waited(seconds) { return performance.now() - state.restarted > seconds * 1000; }
 
 // overHole returns the time at which what is buffered begins again, or 0.
 function overHole() {
@@ -176,6 +232,23 @@ function overHole() {
   return 0;
 }
 
+// jump goes towards the live edge: where key frames are far apart only as far as
+// all has come that is needed to decode there, or anew to a key frame beyond
+// what has come.
+function jump(buffer, behind) {
+  const details = state.hls.latestLevelDetails, live = state.hls.liveSyncPosition;
+  if (!details || !live || video.seeking) return;
+  const key = keyFrame(details), end = video.currentTime + buffer;
+  if (live <= end || !key && behind > JUMP_OVER) {
+    state.entering = false;
+    if (behind > DRY) video.currentTime = live;
+  } else if (buffer > LANDING + DRY && end > details.fragmentEnd - LANDING) {
+    video.currentTime = end - LANDING; // parts are loaded only near the live edge
+  } else if (key > end && waited(PATIENCE)) {
+    start();
+  }
+}
+
 // steer keeps the distance by speed: faster when behind and there is enough in
 // the buffer to do so, slower when the buffer is about to run dry.
 function steer() {
@@ -184,9 +257,9 @@ function steer() {
   if (state.hls && state.target && state.started && !video.paused) {
     const behind = state.latency - state.target;
     let rate = 1;
-    if (buffer < 0.05 && behind > DRY && performance.now() - state.restarted > 3000) restartLoad();
-    if (behind > JUMP_OVER && state.hls.liveSyncPosition) video.currentTime = state.hls.liveSyncPosition;
-    else if (behind > 0.03 && buffer > 0.2) rate = Math.min(RATE_MAX, 1 + behind * 0.4);
+    if (buffer < 0.05 && behind > DRY && waited(AGAIN)) restartLoad();
+    if (state.entering || behind > JUMP_OVER) jump(buffer, behind);
+    if (behind > 0.03 && buffer > 0.2) rate = Math.min(RATE_MAX, 1 + behind * 0.4);
     else if (buffer < 0.08) rate = RATE_MIN;
     rate = Math.round(rate * 50) / 50; // each change costs the audio path something
     if (video.playbackRate !== rate) video.playbackRate = rate;
