@@ -105,7 +105,7 @@ function startHls() {
     if (data.id === 'main' && kinds && kinds !== now) setTimeout(start, 0);
     if (data.id === 'main') kinds = now;
   });
-  hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => { if (!data.part) passParts(hls, data.frag); });
+  hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => { if (!data.part && data.frag.type === 'main') passParts(hls, data.frag); });
   hls.on(Hls.Events.MANIFEST_PARSED, play);
   hls.attachMedia(video);
   hls.loadSource(source);
