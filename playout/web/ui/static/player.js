@@ -105,7 +105,7 @@ function startHls() {
     if (data.id === 'main' && kinds && kinds !== now) setTimeout(start, 0);
     if (data.id === 'main') kinds = now;
   });
-  hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => { if (!data.part && data.frag.type === 'main') passParts(hls, data.frag); });
+  hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => { if (!data.part) passParts(hls, data.frag); });
   hls.on(Hls.Events.MANIFEST_PARSED, play);
   hls.attachMedia(video);
   hls.loadSource(source);
@@ -115,8 +115,8 @@ function startHls() {
 // hls.js does not load its last ones again: to the browser that is a step back,
 // after which it drops all pictures up to the next key frame.
 function passParts(hls, frag) {
-  const details = hls.latestLevelDetails;
-  for (const part of details && details.partList || []) {
+  const list = frag.type === 'audio' ? hls.audioTracks[frag.level] : hls.levels[frag.level];
+  for (const part of list && list.details && list.details.partList || []) {
     if (part.fragment.sn === frag.sn) Object.assign(part.elementaryStreams, frag.elementaryStreams);
   }
 }
