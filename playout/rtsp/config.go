@@ -1,7 +1,10 @@
 package rtsp
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -13,7 +16,8 @@ import (
 type Config struct {
 	// UDPPort is the first of two ports for RTP and RTCP, an even number; 0
 	// takes a free pair. MulticastRange is where multicast groups are taken
-	// from, MulticastPort the first of two ports for them.
+	// from, in some /24 of it, and MulticastPort the first of two ports for
+	// them; 0 takes a free pair.
 	UDPPort        int
 	MulticastRange string
 	MulticastPort  int
@@ -54,21 +58,38 @@ type Recording interface {
 	Close(err error)
 }
 
-// freePair finds two UDP ports in a row, the first of them even, that can be
-// bound on a host.
-func freePair(host string, first int) (int, bool) {
+// bindPair binds two UDP ports in a row, the first of them even, on a host. The
+// sockets are kept, so that nobody else can take the ports meanwhile.
+func bindPair(host string, first int) (pair [2]net.PacketConn, port int, ok bool) {
 	for port := first; port < first+2000; port += 2 {
 		a, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}
 		b, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port+1)))
-		_ = a.Close()
 		if err != nil {
+			_ = a.Close()
 			continue
 		}
-		_ = b.Close()
-		return port, true
+		return [2]net.PacketConn{a, b}, port, true
 	}
-	return 0, false
+	return pair, 0, false
+}
+
+// multicastPart returns some /24 of a range of IPv4 groups, or the range if it
+// is no larger: servers on one LAN, which know nothing of each other, must not
+// all begin with the same group.
+func multicastPart(whole string) string {
+	const bits = 24
+	prefix, err := netip.ParsePrefix(whole)
+	if err != nil || !prefix.Addr().Is4() || prefix.Bits() >= bits {
+		return whole
+	}
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	base := binary.BigEndian.Uint32(prefix.Masked().Addr().AsSlice())
+	base |= binary.BigEndian.Uint32(random[:]) >> prefix.Bits() &^ (1<<(32-bits) - 1)
+	var addr [4]byte
+	binary.BigEndian.PutUint32(addr[:], base)
+	return netip.PrefixFrom(netip.AddrFrom4(addr), bits).String()
 }

@@ -26,6 +26,7 @@ type Server struct {
 	recorder Recorder
 	log      *slog.Logger
 	rtsp     *gortsplib.Server
+	host     string // that the listener is bound to
 
 	// readers are the goroutines that write to players, background those that
 	// close sessions.
@@ -48,35 +49,50 @@ func New(config Config, l net.Listener, recorder Recorder, log *slog.Logger) *Se
 			return listener{l, config.WriteTimeout}, nil
 		},
 	}
-	host, _, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return s
-	}
-	if port := config.UDPPort; port != 0 {
-		s.setUDP(host, port)
-	} else if port, ok := freePair(host, 8000); ok {
-		s.setUDP(host, port)
-	}
-	if port := config.MulticastPort; port != 0 {
-		s.setMulticast(port)
-	} else if port, ok := freePair("", 8500); ok {
-		s.setMulticast(port)
-	}
+	s.host, _, _ = net.SplitHostPort(l.Addr().String())
 	return s
 }
 
-func (s *Server) setUDP(host string, port int) {
-	s.rtsp.UDPRTPAddress = net.JoinHostPort(host, strconv.Itoa(port))
-	s.rtsp.UDPRTCPAddress = net.JoinHostPort(host, strconv.Itoa(port+1))
+func (s *Server) setUDP(port int) {
+	s.rtsp.UDPRTPAddress = net.JoinHostPort(s.host, strconv.Itoa(port))
+	s.rtsp.UDPRTCPAddress = net.JoinHostPort(s.host, strconv.Itoa(port+1))
 }
 
 func (s *Server) setMulticast(port int) {
-	s.rtsp.MulticastIPRange = s.config.MulticastRange
+	s.rtsp.MulticastIPRange = multicastPart(s.config.MulticastRange)
 	s.rtsp.MulticastRTPPort, s.rtsp.MulticastRTCPPort = port, port+1
 }
 
 // Start begins to listen. Call it before the first [Server.Sink].
-func (s *Server) Start() error { return s.rtsp.Start() }
+func (s *Server) Start() error {
+	bound := make(map[string]net.PacketConn)
+	defer func() {
+		for _, c := range bound { // what the library did not take
+			_ = c.Close()
+		}
+	}()
+	if port := s.config.UDPPort; port != 0 {
+		s.setUDP(port)
+	} else if pair, port, ok := bindPair(s.host, 8000); ok {
+		s.setUDP(port)
+		bound[s.rtsp.UDPRTPAddress], bound[s.rtsp.UDPRTCPAddress] = pair[0], pair[1]
+	}
+	if port := s.config.MulticastPort; port != 0 {
+		s.setMulticast(port)
+	} else if pair, port, ok := bindPair("", 8500); ok {
+		// The groups are bound one by one as they are asked for.
+		_, _ = pair[0].Close(), pair[1].Close()
+		s.setMulticast(port)
+	}
+	s.rtsp.ListenPacket = func(network, address string) (net.PacketConn, error) {
+		if c, ok := bound[address]; ok {
+			delete(bound, address)
+			return c, nil
+		}
+		return net.ListenPacket(network, address)
+	}
+	return s.rtsp.Start()
+}
 
 // Run serves until ctx is done. Start must have been called.
 func (s *Server) Run(ctx context.Context) error {
