@@ -42,7 +42,7 @@ func (s *stream) handleRequest(n *neighbor, m wire.Request) {
 		return
 	}
 	accept, partial := false, false
-	reason := s.refusal(n, c)
+	reason := s.refusal(n, c, m.Start == parkedStart)
 	if reason == accepted {
 		accept, partial, reason = s.makeSlot(n, &m)
 	}
@@ -62,14 +62,14 @@ func (s *stream) handleRequest(n *neighbor, m wire.Request) {
 const accepted wire.RefuseReason = 255
 
 // refusal returns why a neighbor can't be fed a slice at all.
-func (s *stream) refusal(n *neighbor, c int) wire.RefuseReason {
+func (s *stream) refusal(n *neighbor, c int, parked bool) wire.RefuseReason {
 	sl := &s.slices[c]
 	switch {
 	case !s.active || !s.peers[n.index].takesPart():
 		return wire.RefusePolicy
 	case s.slots.k == 0:
 		return wire.RefuseLeaf
-	case sl.parent == n.index || s.isAsked(c, n.index) || sl.tags.Contains(n.tag):
+	case sl.parent == n.index || s.isAsked(c, n.index) || isAbove(n.tag, &sl.tags) || parked && sl.tags.Contains(n.tag):
 		return wire.RefuseLoop
 	case !sl.isFed():
 		return wire.RefuseNoOwner
@@ -333,7 +333,7 @@ func (s *stream) checkChildren() {
 	}
 	s.takeTurns()
 	for i := range s.peers {
-		if s.peers[i].feeds == 0 {
+		if s.peers[i].feeds == 0 || !s.pushesTo(int16(i)) {
 			continue
 		}
 		n := s.e.neighbors[i]

@@ -262,7 +262,7 @@ func (s *stream) observeDelay(sl *slice, f *fragmenter.Fragment, ext bool) {
 func (s *stream) handleDuplicate(n *neighbor, id fragmenter.ID) {
 	c := id.Slice()
 	sl, p := &s.slices[c], &s.peers[n.index]
-	if sl.parent == n.index || s.isAsked(c, n.index) || sl.former == n.index && id < sl.handover {
+	if sl.parent == n.index || sl.standby == n.index || s.isAsked(c, n.index) || sl.former == n.index && id < sl.handover {
 		return
 	}
 	if p.pulledAt != 0 && s.e.ms.after(p.pulledAt) < pullEcho {
@@ -353,7 +353,9 @@ func (s *stream) restart(first fragmenter.ID) {
 		sl := &s.slices[c]
 		sl.last, sl.handover, sl.newest = 0, 0, [orderCount]fragmenter.ID{}
 		for i := range sl.children {
-			sl.children[i].start, sl.children[i].stop = 0, 0
+			if ch := &sl.children[i]; !ch.isParked() {
+				ch.start, ch.stop = 0, 0
+			}
 		}
 	}
 	if s.assembler != nil {

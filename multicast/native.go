@@ -24,7 +24,7 @@ const (
 	// nativeSilence, or less than nativeBad of them twice in a row, end it.
 	nativeCheck   = 250
 	nativeProof   = 2000
-	nativeSilence = 500
+	nativeSilence = 250
 	nativeGood    = 0.85
 	nativeBad     = 0.6
 	// nativeHeard is for how long a stream counts as multicast natively after
@@ -55,6 +55,7 @@ type nativeStream struct {
 	dataAt   millis // when a fragment last came
 	infoAt   millis // when the publisher last described it
 	wellAt   millis // when all slices last came from neighbors
+	lostAt   millis // when native multicast last went away
 	hasLAN   bool   // neighbors on the LAN take part
 	// from is who multicasts it, fromAt when it last did.
 	from   wire.Tag
@@ -329,10 +330,15 @@ func (s *stream) setNative(on bool) {
 		s.takeNative()
 		return
 	}
+	s.nat.lostAt = s.e.ms
 	for c := range s.slices {
 		sl := &s.slices[c]
-		if sl.native {
-			sl.native = false
+		if !sl.native {
+			continue
+		}
+		sl.native = false
+		s.endAsking(c)
+		if !s.resume(c) {
 			sl.orphan, sl.tryAt = s.e.ms, 0
 		}
 	}
@@ -350,12 +356,13 @@ func (s *stream) takeNative() {
 		}
 		sl.native = true
 		s.endAsking(c)
+		above := wire.Tags{}
 		if sl.parent != none {
-			s.stopPushing(s.e.neighbors[sl.parent], c, 0)
-			s.loseParent(c)
-			sl.former, sl.orphan = none, 0
+			if s.park(c); sl.standby != none {
+				above = sl.tags
+			}
 		}
-		s.setNativeTags(c)
+		s.setNativeTags(c, &above)
 	}
 }
 

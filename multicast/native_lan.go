@@ -87,15 +87,10 @@ func (s *stream) noteNativeSender(tag wire.Tag) {
 	nat.from, nat.fromAt = tag, s.e.ms
 	for c := range s.slices {
 		if s.slices[c].native {
-			s.setNativeTags(c)
+			above := s.slices[c].tags.Standby()
+			s.setNativeTags(c, &above)
 		}
 	}
-}
-
-func (s *stream) setNativeTags(c int) {
-	var tags wire.Tags
-	tags.Add(s.nat.from)
-	s.setTags(c, &tags)
 }
 
 // feedsSender reports whether a slice goes from here to who multicasts it.

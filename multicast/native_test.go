@@ -112,3 +112,65 @@ func (w *twoLANs) passing() (who []*testNode) {
 	}
 	return who
 }
+
+// Most of a group have native multicast in common with the publisher, and lose
+// it all at once. Each has a place with a neighbor by then, so that nobody looks
+// for one, and nobody misses anything.
+func TestNativeMulticastGoesAway(t *testing.T) {
+	for seed := range uint64(3) {
+		n := newTestNet(t, seed)
+		s := &swarm{testNet: n, source: n.addNode(10*streamRate, CapMulticast)}
+		for i := range 80 {
+			n.addNode(mixedUpload(i), CapMulticast)
+		}
+		lan := n.addLAN(n.nodes[:61]...)
+		lan.loss = 0.02
+		for _, node := range n.nodes {
+			n.mesh(node, 5, 9)
+		}
+		s.key = n.publish(s.source, "live", 1)
+		for _, node := range n.nodes[1:] {
+			node.play()
+		}
+		s.runFor(12 * time.Second)
+		natively, stand := 0, 0
+		for _, node := range lan.members[1:] {
+			st := node.engine.byKey[s.key]
+			for c := range st.slices {
+				if st.slices[c].native {
+					natively++
+				}
+				if s.stands(node, c) {
+					stand++
+				}
+			}
+		}
+		t.Logf("seed %d: %d slices come natively, %d would come otherwise", seed, natively, stand)
+		if natively < 60*sliceCount || stand < 60*sliceCount*98/100 {
+			s.fail("%d slices come natively, %d would come otherwise, of %d", natively, stand, 60*sliceCount)
+		}
+		lan.down = true
+		s.runFor(8 * time.Second)
+		s.check(11*time.Second, 16*time.Second, 1, 0)
+	}
+}
+
+// stands reports whether a way leads from the source to a node, over parents and
+// standbys.
+func (s *swarm) stands(node *testNode, c int) bool {
+	for range 40 {
+		if node == s.source {
+			return true
+		}
+		st := node.engine.byKey[s.key]
+		up := st.slices[c].parent
+		if up == none {
+			up = st.slices[c].standby
+		}
+		if up == none {
+			return false
+		}
+		node = s.byID[st.e.neighbors[up].id]
+	}
+	return false
+}

@@ -97,7 +97,7 @@ type peer struct {
 	plain       *plainPeer // what the plain protocol needs
 }
 
-type peerFlags uint8
+type peerFlags uint16
 
 const (
 	// peerIn: it has announced the stream. peerOut: we have announced it to it.
@@ -112,6 +112,8 @@ const (
 	peerExt
 	// peerHas: it had announced the stream when we took leave of it.
 	peerHas
+	// peerNative: it has the stream by native multicast.
+	peerNative
 )
 
 func (p *peer) is(f peerFlags) bool { return p.flags&f != 0 }

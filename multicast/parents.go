@@ -66,7 +66,11 @@ func (s *stream) seek() {
 		if sl.stop != 0 && s.hasStopped(sl) {
 			s.loseParent(c)
 		}
-		if sl.native || sl.asking > 0 || !sl.needsParent() || now.after(sl.tryAt) < 0 {
+		if sl.native {
+			s.seekStandby(c)
+			continue
+		}
+		if sl.asking > 0 || !sl.needsParent() || now.after(sl.tryAt) < 0 {
 			continue
 		}
 		s.seekUrgent(c)
@@ -169,12 +173,8 @@ func (s *stream) seekUrgent(c int) {
 // askSource asks the source to feed a slice again of which we were first hop: a
 // whole tree waits below us.
 func (s *stream) askSource(c int) {
-	for i := range s.peers {
-		p := &s.peers[i]
-		if p.takesPart() && p.is(peerExt) && p.is(peerPublisher) && !p.refused[c].isAhead(s.e.ms) && !s.isAsked(c, int16(i)) {
-			s.ask(c, int16(i), true)
-			return
-		}
+	if source := s.publisher(c); source != none {
+		s.ask(c, source, true)
 	}
 }
 
@@ -220,13 +220,17 @@ func (s *stream) seekBetter() {
 		}
 	}
 	sl := &s.slices[c]
-	if sl.native || sl.asking > 0 || sl.needsParent() || s.e.ms.after(sl.changed) < improveSettle {
+	if sl.native {
+		s.improveStandby(c)
+		return
+	}
+	if sl.asking > 0 || sl.needsParent() || s.e.ms.after(sl.changed) < improveSettle {
 		return
 	}
 	if p := &s.peers[sl.parent]; p.is(peerPublisher) || !p.is(peerExt) {
 		return // the source chooses its children itself; see plain.go for the other
 	}
-	lag, known := s.lagOf(c)
+	lag, known := s.standingLag(c)
 	if !known {
 		return
 	}
@@ -294,9 +298,9 @@ func (s *stream) ask(c int, index int16, urgent bool) {
 	sl.askedUntil = s.e.ms + millis(2*n.rtt) + askSlack
 	partial := urgent && (sl.parent == none || sl.starved != 0 || sl.partial) &&
 		(sl.refusals >= partialAfterRefusals || sl.parent == none && s.e.ms.after(sl.orphan) > partialAfter)
-	s.sendExt(n, wire.AppendRequest(s.e.arena.begin(), wire.Request{
+	s.request(n, wire.Request{
 		Slice: uint8(c), Start: start, Value: wire.ValueOf(float64(s.valueOf(c))), Urgent: urgent, PartialOK: partial,
-	}))
+	})
 }
 
 // startFor returns from where on a new parent has to push: after what has come,
@@ -346,9 +350,11 @@ func (s *stream) handleAccept(n *neighbor, m *wire.Accept) {
 	s.noteAnswered(c, n.index)
 	tags := chain(n.tag, &m.Ancestors)
 	switch {
-	case !s.active || s.publishing || sl.native:
+	case !s.active || s.publishing:
 		s.stopPushing(n, c, 0)
-	case tags.Contains(s.e.tag):
+	case sl.native:
+		s.handleParked(n, c, asked, m, &tags)
+	case isAbove(s.e.tag, &tags):
 		p.refused[c] = s.e.ms + refusedTime
 		s.stopPushing(n, c, 0)
 		if sl.parent == n.index {
@@ -403,6 +409,7 @@ func (s *stream) loseParent(c int) {
 // handleRefuse takes a neighbor's no.
 func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 	c := int(m.Slice)
+	s.dropStandby(n, c)
 	if !s.isAsked(c, n.index) {
 		return
 	}
@@ -416,8 +423,11 @@ func (s *stream) handleRefuse(n *neighbor, m wire.Refuse) {
 	}
 	s.refusedBy(c, n.index, millis(pause))
 	sl := &s.slices[c]
+	if sl.parent == n.index {
+		s.loseParent(c) // it was a standby, and is none any more
+	}
 	switch {
-	case !sl.needsParent() || !s.active:
+	case !sl.needsParent() || !s.active || sl.native:
 	case sl.refusals > eagerRefusals && s.relayingNeighbors() > smallGroup:
 		// There is not enough for all: asking faster finds nobody the sooner and
 		// takes from what there is.
@@ -441,6 +451,9 @@ func (s *stream) refusedBy(c int, index int16, pause millis) {
 func (s *stream) handleEvict(n *neighbor, m wire.Evict) {
 	c := int(m.Slice)
 	sl := &s.slices[c]
+	if s.active && sl.native {
+		s.dropStandby(n, c)
+	}
 	if sl.parent != n.index || !s.active {
 		return
 	}
@@ -456,11 +469,21 @@ func (s *stream) handleEvict(n *neighbor, m wire.Evict) {
 // handleAncestors is told that the chain above a parent has changed.
 func (s *stream) handleAncestors(n *neighbor, m *wire.Ancestors) {
 	c := int(m.Slice)
-	if s.slices[c].parent != n.index || !s.active {
+	sl := &s.slices[c]
+	if sl.parent != n.index && sl.standby != n.index || !s.active {
 		return
 	}
 	tags := chain(n.tag, &m.Tags)
-	if tags.Contains(s.e.tag) {
+	if sl.standby == n.index {
+		if tags.Contains(s.e.tag) {
+			s.stopPushing(n, c, 0)
+			s.dropStandby(n, c)
+			return
+		}
+		s.setNativeTags(c, &tags)
+		return
+	}
+	if isAbove(s.e.tag, &tags) {
 		// We are above ourselves: nothing would ever come this way.
 		s.peers[n.index].refused[c] = s.e.ms + refusedTime
 		s.stopPushing(n, c, 0)
@@ -469,6 +492,12 @@ func (s *stream) handleAncestors(n *neighbor, m *wire.Ancestors) {
 		return
 	}
 	s.setTags(c, &tags)
+}
+
+// isAbove reports whether a slice comes through a node now.
+func isAbove(tag wire.Tag, tags *wire.Tags) bool {
+	now := tags.Now()
+	return now.Contains(tag)
 }
 
 // chain returns the ancestors of a child of a node.

@@ -207,7 +207,7 @@ func (s *stream) deactivate() {
 	}
 	e.config.Uplink.forgetOwner(s.owner)
 	for c := range s.slices {
-		s.slices[c] = slice{parent: none, former: none}
+		s.slices[c] = slice{parent: none, former: none, standby: none}
 	}
 	s.active, s.publishing, s.source, s.win, s.assembler = false, false, nil, nil, nil
 	s.pulls, s.rates, s.slots, s.join, s.used = nil, rates{}, slots{}, joining{}, 0
@@ -346,7 +346,36 @@ func (s *stream) giveUpDue() {
 		}
 	}
 	s.givenUp = id
-	s.abandon(id)
+	if s.nat != nil {
+		s.giveUpBehind()
+	}
+	s.abandon(s.givenUp)
+}
+
+// giveUpBehind gives up what is missing before a message that is old by its
+// timestamp. Where native multicast has gone away, what was published meanwhile
+// becomes known far later than is usual.
+func (s *stream) giveUpBehind() {
+	if !s.clock.valid {
+		return
+	}
+	due := float32(int(s.window/time.Millisecond) - deliverySlack)
+	for id, looked := s.givenUp, 0; s.win.contains(id) && looked < scanLimit; id, looked = id+1, looked+1 {
+		if !s.win.Has(id) || s.win.at(id).mark&markBegins == 0 {
+			continue
+		}
+		b, _ := s.win.Fragment(id)
+		f, err := fragmenter.ParseFragment(b)
+		if err != nil || s.clock.age(s.e.ms, f.Timestamp) < due {
+			return
+		}
+		for missing := s.givenUp; missing < id; missing++ {
+			if !s.win.Has(missing) {
+				s.giveUp(missing, DropWindow)
+			}
+		}
+		s.givenUp = id + 1
+	}
 }
 
 // deliverySlack is how long before its deadline what waits behind a hole is

@@ -106,7 +106,7 @@ func (s *stream) scan() {
 // group can carry: then pictures are skipped in most slices at once, and
 // pulling them or changing parents would only crowd out the rest.
 func (s *stream) judgeLine() {
-	if s.join.pulling || s.e.ms.after(s.activeAt) < narrowStart {
+	if s.join.pulling || s.e.ms.after(s.activeAt) < narrowStart || s.catchesUp() {
 		return
 	}
 	bad := 0
@@ -307,8 +307,8 @@ func (s *stream) holderFor(id fragmenter.ID, except int16) int16 {
 		if int16(i) == except || !p.takesPart() || p.busy.isAhead(s.e.ms) {
 			continue
 		}
-		if p.is(peerExt) && p.feeds&(1<<c) != 0 {
-			continue // it waits for us
+		if p.is(peerExt) && s.waitsForUs(int16(i), c) {
+			continue
 		}
 		n := s.e.neighbors[i]
 		if n.suspect.isAhead(s.e.ms) || !n.lan && s.leavesToLAN(c, age) || !s.mayHold(p, id, c, age) {
@@ -340,6 +340,9 @@ func (s *stream) mayHold(p *peer, id fragmenter.ID, c int, age float32) bool {
 		return p.hasHeld(id)
 	}
 	lag, known := p.lagOf(c)
+	if p.is(peerNative) {
+		return true // it is not behind us, who know of the fragment
+	}
 	return known && age > lag+predictSlack
 }
 

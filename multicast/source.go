@@ -424,6 +424,10 @@ func (s *stream) hopsLeaving() int {
 // found nobody, does it feed more than its first hops.
 func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 	c := int(m.Slice)
+	if m.Start == parkedStart {
+		s.parkHop(n, c, &m)
+		return
+	}
 	s.peers[n.index].refused[c] = 0 // it wants slices again
 	if s.e.native.available && s.slices[c].hop() == nil && s.peers[n.index].takesPart() {
 		s.source.resend[c] = m.Start
@@ -440,7 +444,8 @@ func (s *stream) handleSourceRequest(n *neighbor, m wire.Request) {
 		s.catchUp(n, c)
 		return
 	}
-	if !s.peers[n.index].takesPart() || !known && !s.mayHelp(&m) {
+	parked := ch != nil && ch.isParked() // it may count on it
+	if !s.peers[n.index].takesPart() || !known && !parked && !s.mayHelp(&m) {
 		reason := wire.RefusePolicy
 		if m.Urgent {
 			reason = wire.RefuseFull // perhaps later
@@ -484,7 +489,7 @@ func (s *stream) takeBackHelp() {
 	for c := range s.slices {
 		for i := range s.slices[c].children {
 			ch := &s.slices[c].children[i]
-			if ch.first || ch.plain || ch.stop != 0 || s.e.ms.after(ch.since) < helpTime {
+			if ch.first || ch.plain || ch.isParked() || ch.stop != 0 || s.e.ms.after(ch.since) < helpTime {
 				continue
 			}
 			if p := &s.peers[ch.index]; keep && p.is(peerLeaf) && (p.free&(1<<c) == 0 || s.e.ms.after(p.statusAt) > othersFresh) {
@@ -529,7 +534,7 @@ func (s *stream) helped() int {
 	n := 0
 	for c := range s.slices {
 		for i := range s.slices[c].children {
-			if ch := &s.slices[c].children[i]; !ch.first && !ch.plain && ch.stop == 0 {
+			if ch := &s.slices[c].children[i]; !ch.first && !ch.plain && !ch.isParked() && ch.stop == 0 {
 				n++
 			}
 		}

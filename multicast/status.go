@@ -125,6 +125,7 @@ func (s *stream) sendStatus(n *neighbor) {
 func (s *stream) fillStatus(m *wire.Status) {
 	m.Publisher = s.publishing
 	m.Leaf = s.slots.k == 0 && !s.publishing
+	m.Native = s.nat != nil && s.nat.on
 	m.Slots, m.Used = s.slots.k, s.used
 	m.Queue = s.e.config.Uplink.QueueTime(s.e.now)
 	if k := s.keyFrame; k.begin != 0 && k.begin >= s.win.live {
@@ -150,7 +151,7 @@ func (s *stream) fillStatus(m *wire.Status) {
 		if !sl.isFed() {
 			continue // nothing to offer
 		}
-		if lag, known := s.lagOf(c); known {
+		if lag, known := s.standingLag(c); known {
 			m.Lag[c] = wire.LagOf(time.Duration(lag) * time.Millisecond)
 		}
 		if s.hasFree(c, false) {
@@ -192,7 +193,10 @@ func (s *stream) handleStatus(n *neighbor, b []byte) {
 	p.slots, p.used = uint16(min(m.Slots, maxSlots)), uint16(min(m.Used, maxSlots))
 	p.queue = uint16(min(m.Queue/time.Millisecond, 60_000))
 	p.free, p.lag, p.lowest = m.Free, m.Lag, m.LowestChild
-	p.flags &^= peerPublisher | peerLeaf
+	p.flags &^= peerPublisher | peerLeaf | peerNative
+	if m.Native {
+		p.flags |= peerNative
+	}
 	if m.Publisher {
 		p.flags |= peerPublisher
 	}

@@ -67,6 +67,8 @@ type slice struct {
 	// parent pushes the slice to us, former did before and still has to push
 	// what is below handover.
 	parent, former int16
+	// standby keeps a place for us while the slice comes natively.
+	standby int16
 	// asking is how many neighbors have been asked to become the parent and may
 	// answer until askedUntil.
 	asking     uint8
@@ -151,7 +153,7 @@ func (e *Engine) newStream(key StreamKey, name string, params wire.StreamParams)
 	s := &stream{e: e, key: key, name: name, alone: e.ms}
 	s.setParams(params)
 	for c := range s.slices {
-		s.slices[c].parent, s.slices[c].former = none, none
+		s.slices[c].parent, s.slices[c].former, s.slices[c].standby = none, none, none
 	}
 	s.peers = make([]peer, len(e.neighbors))
 	e.streams = append(e.streams, s)

@@ -73,7 +73,7 @@ func (s *stream) setSlots() {
 // controlSlots gives a child away when the uplink's queue stays long.
 func (s *stream) controlSlots() {
 	queue := float32(s.e.config.Uplink.promisedTime(s.e.now)) / float32(time.Millisecond)
-	if s.slots.feedback(s.e.ms, queue, s.used) || s.used > s.slots.k {
+	if !s.catchesUp() && s.slots.feedback(s.e.ms, queue, s.used) || s.used > s.slots.k {
 		s.evictLowest()
 	}
 }

@@ -150,6 +150,9 @@ func (s *stream) dropParent(n *neighbor) {
 			s.loseParent(c)
 			s.counts.parentsLost++
 		}
+		if s.active {
+			s.dropStandby(n, c)
+		}
 	}
 	if s.publishing || !s.active {
 		return

@@ -84,6 +84,38 @@ func (t *Tags) Len() int { return int(t.n) }
 // At returns tag i.
 func (t *Tags) At(i int) Tag { return t.tags[:t.n][i] }
 
+// TagStandby parts a chain of ancestors: before it stand those through whom a
+// slice comes now, behind it those through whom it would come without native
+// multicast.
+const TagStandby Tag = 0
+
+// Now returns the part of the chain through which the slice comes now, Standby
+// the part that stands by.
+func (t *Tags) Now() (now Tags) {
+	now.n = uint8(t.parting())
+	copy(now.tags[:], t.tags[:now.n])
+	return now
+}
+
+// Standby returns the part of the chain that stands by; see Now.
+func (t *Tags) Standby() (standby Tags) {
+	if i := t.parting() + 1; i < int(t.n) {
+		standby.n = t.n - uint8(i)
+		copy(standby.tags[:], t.tags[i:t.n])
+	}
+	return standby
+}
+
+// parting returns where the first TagStandby is, or the length.
+func (t *Tags) parting() int {
+	for i, tag := range t.tags[:t.n] {
+		if tag == TagStandby {
+			return i
+		}
+	}
+	return int(t.n)
+}
+
 // Contains reports whether the tag is in the chain.
 func (t *Tags) Contains(tag Tag) bool {
 	for _, other := range t.tags[:t.n] {

@@ -56,7 +56,7 @@ func (v Value) Float() float64 { return float64(v) / 4 }
 // well it could feed others, and what it holds.
 //
 //	u8  type 60
-//	vlu flags: bit 0 leaf, bit 1 publisher, bit 2 clock
+//	vlu flags: bit 0 leaf, bit 1 publisher, bit 2 clock, bit 3 native
 //	vlu slots, vlu used
 //	vlu queue time, ms
 //	vlu first fragment of the newest key frame, 0 for none
@@ -69,6 +69,9 @@ func (v Value) Float() float64 { return float64(v) / 4 }
 type Status struct {
 	// Leaf is set by a node that relays nothing, Publisher by the source.
 	Leaf, Publisher bool
+	// Native is set by a node that has the stream by native multicast: Lag is
+	// then how late the slices would come without.
+	Native bool
 	// Slots is how many (child, slice) pairs the node can feed, Used how many
 	// it does feed.
 	Slots, Used int
@@ -97,6 +100,7 @@ const (
 	statusLeaf      = 1 << 0
 	statusPublisher = 1 << 1
 	statusClock     = 1 << 2
+	statusNative    = 1 << 3
 
 	// Bounds on the numbers of a status.
 	maxSlots        = 1 << 20
@@ -118,6 +122,9 @@ func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	}
 	if s.HasClock {
 		flags |= statusClock
+	}
+	if s.Native {
+		flags |= statusNative
 	}
 	b = append(b, TypeStatus, flags)
 	b = vlu.Append(b, uint64(min(max(s.Slots, 0), maxSlots)))
@@ -143,7 +150,7 @@ func ParseStatus(b []byte) (Status, RunMap, error) {
 	r := open(b, TypeStatus)
 	flags := r.Number()
 	s := Status{
-		Leaf: flags&statusLeaf != 0, Publisher: flags&statusPublisher != 0,
+		Leaf: flags&statusLeaf != 0, Publisher: flags&statusPublisher != 0, Native: flags&statusNative != 0,
 		Slots: r.Count(maxSlots), Used: r.Count(maxSlots),
 		Queue:    durationOf(uint64(r.Count(maxQueue))),
 		KeyFrame: r.id(), KeyFragments: r.Count(maxKeyFragments),

@@ -422,6 +422,18 @@ func TestListBounds(t *testing.T) {
 	if full.Add(1) || full.Len() != MaxTags || !full.Contains(31) || full.Contains(32) || full.At(3) != 3 {
 		t.Errorf("%d tags", full.Len())
 	}
+	for _, c := range []struct{ all, now, standby Tags }{
+		{},
+		{tags(7, 8), tags(7, 8), tags()},
+		{tags(7, TagStandby, 8, 9), tags(7), tags(8, 9)},
+		{tags(7, TagStandby, 8, 5, TagStandby, 9), tags(7), tags(8, 5, TagStandby, 9)},
+		{tags(7, TagStandby), tags(7), tags()},
+		{tags(TagStandby, 7), tags(), tags(7)},
+	} {
+		if now, standby := c.all.Now(), c.all.Standby(); now != c.now || standby != c.standby {
+			t.Errorf("%v parts into %v and %v", c.all, now, standby)
+		}
+	}
 	if _, err := ParseAncestors(append([]byte{TypeAncestors, 0, MaxTags + 1}, make([]byte, 2*(MaxTags+1))...)); !errors.Is(err, ErrLimit) {
 		t.Errorf("a longer chain: %v", err)
 	}
