@@ -53,7 +53,11 @@ var importLaw = map[string]rule{
 	"rtmfp/vnet":          {pure, []string{"rtmfp", "reliability", "reliability/timer"}},
 	"rtmfp/udp":           {edge, []string{"rtmfp", "reliability", "reliability/timer"}},
 
+	// Hints to the processor, for what hosts thousands of cores.
+	"internal/prefetch": {pure, nil},
+
 	"multicast": {pure, []string{
+		"internal/prefetch",
 		"reliability", "reliability/timer", "packager", "fragmenter", "overlay", "overlay/groupspec", "overlay/wire", "rtmfp", "rtmfp/wire",
 		"rtmfp/vlu", "rtmfp/netconnection", "multicast/wire", "multicast/ipm",
 	}},
@@ -65,6 +69,7 @@ var importLaw = map[string]rule{
 	"multicast/files": {edge, []string{"multicast/node", "overlay", "overlay/manifest"}},
 
 	"multicast/swarm": {pure, []string{
+		"internal/prefetch",
 		"reliability", "reliability/...", "packager", "fragmenter", "overlay", "overlay/...", "multicast", "multicast/...",
 		"rtmfp", "rtmfp/wire", "rtmfp/vlu", "rtmfp/vnet", "rtmfp/profile",
 	}},

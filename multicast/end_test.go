@@ -28,7 +28,7 @@ func TestSecondAnnouncementIsNoEnd(t *testing.T) {
 			if a.end != 0 || b.end != 0 {
 				t.Fatalf("node %d or %d believes that the stream has ended", n.index, p.index)
 			}
-			if !a.peers[n.engine.byPeer[p.id].index].takesPart() || !b.peers[p.engine.byPeer[n.id].index].takesPart() {
+			if !a.peers[n.engine.neighbor(&p.id).index].takesPart() || !b.peers[p.engine.neighbor(&n.id).index].takesPart() {
 				t.Errorf("nodes %d and %d have not found together again", n.index, p.index)
 			}
 		}

@@ -1,6 +1,7 @@
 package multicast
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -32,12 +33,15 @@ type Engine struct {
 	ms     millis // now in milliseconds
 
 	neighbors []*neighbor // nil where there is none any more
-	byPeer    map[overlay.PeerID]*neighbor
-	streams   []*stream // in the order in which they were first seen
-	byKey     map[StreamKey]*stream
-	plays     []*subscription
-	native    nativeState
-	hasty     bool // the policy gives some classes up before the window ends
+	// ids are the beginnings of their IDs, at the same places: few dozen numbers
+	// that lie together are found sooner than by a map.
+	ids     []uint64
+	streams []*stream // in the order in which they were first seen
+	byKey   map[StreamKey]*stream
+	recent  *stream // of the last message
+	plays   []*subscription
+	native  nativeState
+	hasty   bool // the policy gives some classes up before the window ends
 
 	nextTick    reliability.Time
 	freshenedAt millis
@@ -82,7 +86,7 @@ func NewEngine(now reliability.Time, c EngineConfig) *Engine {
 	}
 	e := &Engine{
 		config: c, tag: tagOf(c.Self.Address()), ext: c.Caps&CapMulticast != 0,
-		byPeer: make(map[overlay.PeerID]*neighbor), byKey: make(map[StreamKey]*stream),
+		byKey: make(map[StreamKey]*stream),
 	}
 	e.hasty = isHasty(&e.config.Params.Policy)
 	e.enter(now)
@@ -104,7 +108,7 @@ func (e *Engine) enter(now reliability.Time) {
 func (e *Engine) HandleNeighbor(now reliability.Time, link overlay.LinkInfo) {
 	e.enter(now)
 	ext := e.ext && link.Caps&CapMulticast != 0
-	n := e.byPeer[link.Peer]
+	n := e.neighbor(&link.Peer)
 	if link.Relayed {
 		// What leads through a third member carries the ring's control and no
 		// media: the relay would drop nearly all of it.
@@ -138,6 +142,33 @@ func (e *Engine) HandleNeighbor(now reliability.Time, link overlay.LinkInfo) {
 	}
 }
 
+// neighbor returns a neighbor by its ID, or nil.
+func (e *Engine) neighbor(id *overlay.PeerID) *neighbor {
+	begin := idBegin(id)
+	for i, other := range e.ids {
+		if other == begin {
+			if n := e.neighbors[i]; n != nil && n.id == *id {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+func idBegin(id *overlay.PeerID) uint64 { return binary.LittleEndian.Uint64(id[:8]) }
+
+// stream returns a stream by its key, or nil.
+func (e *Engine) stream(key *StreamKey) *stream {
+	if s := e.recent; s != nil && s.key == *key {
+		return s
+	}
+	s := e.byKey[*key]
+	if s != nil {
+		e.recent = s
+	}
+	return s
+}
+
 func (e *Engine) addNeighbor(link overlay.LinkInfo, ext bool) *neighbor {
 	n := &neighbor{id: link.Peer, tag: tagOf(link.Addr), ext: ext, up: e.now, rtt: defaultRTT}
 	n.port = e.config.Uplink.openPort(link.Peer)
@@ -152,13 +183,14 @@ func (e *Engine) addNeighbor(link overlay.LinkInfo, ext bool) *neighbor {
 	if index < 0 {
 		index = len(e.neighbors)
 		e.neighbors = append(e.neighbors, nil)
+		e.ids = append(e.ids, 0)
 		for _, s := range e.streams {
 			s.peers = append(s.peers, peer{})
 		}
 	}
 	n.index = int16(index)
 	e.neighbors[index] = n
-	e.byPeer[link.Peer] = n
+	e.ids[index] = idBegin(&link.Peer)
 	for _, s := range e.streams {
 		s.peers[index] = peer{}
 		if ext {
@@ -171,7 +203,7 @@ func (e *Engine) addNeighbor(link overlay.LinkInfo, ext bool) *neighbor {
 // HandleNeighborGone tells that a neighbor is none any more.
 func (e *Engine) HandleNeighborGone(now reliability.Time, id overlay.PeerID) {
 	e.enter(now)
-	if n := e.byPeer[id]; n != nil {
+	if n := e.neighbor(&id); n != nil {
 		e.removeNeighbor(n)
 	}
 }
@@ -182,7 +214,6 @@ func (e *Engine) removeNeighbor(n *neighbor) {
 		s.peers[n.index] = peer{}
 	}
 	e.neighbors[n.index] = nil
-	delete(e.byPeer, n.id)
 	e.config.Uplink.closePort(n.port)
 }
 
@@ -190,7 +221,7 @@ func (e *Engine) removeNeighbor(n *neighbor) {
 // of a stream. b is borrowed, unless EngineConfig.KeepMedia says otherwise.
 func (e *Engine) HandleMessage(now reliability.Time, from overlay.PeerID, key StreamKey, f overlay.Flow, b []byte) {
 	e.enter(now)
-	n, s := e.byPeer[from], e.byKey[key]
+	n, s := e.neighbor(&from), e.stream(&key)
 	if n == nil {
 		return
 	}
@@ -218,7 +249,7 @@ func (e *Engine) HandleMessage(now reliability.Time, from overlay.PeerID, key St
 // refused one of ours.
 func (e *Engine) HandleStreamClosed(now reliability.Time, from overlay.PeerID, key StreamKey, f overlay.Flow) {
 	e.enter(now)
-	n, s := e.byPeer[from], e.byKey[key]
+	n, s := e.neighbor(&from), e.stream(&key)
 	if n == nil || s == nil {
 		return
 	}
@@ -240,7 +271,7 @@ func (e *Engine) PollSend() (Send, bool) {
 		if !ok {
 			return Send{}, false
 		}
-		if e.byPeer[o.to.id] == o.to {
+		if e.neighbors[o.to.index] == o.to {
 			return Send{Peer: o.to.id, Key: o.stream.key, Flow: o.flow, Data: o.data}, true
 		}
 	}

@@ -15,7 +15,7 @@ type LinkSlices struct {
 // InUse reports whether a neighbor pushes anything to this node, or gets
 // anything from it.
 func (e *Engine) InUse(peer overlay.PeerID) bool {
-	n := e.byPeer[peer]
+	n := e.neighbor(&peer)
 	if n == nil {
 		return false
 	}

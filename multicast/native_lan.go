@@ -28,7 +28,7 @@ const (
 // for what it pushes.
 func (e *Engine) SetLAN(now reliability.Time, peer overlay.PeerID) {
 	e.enter(now)
-	if n := e.byPeer[peer]; n != nil {
+	if n := e.neighbor(&peer); n != nil {
 		n.lan = true
 	}
 	known := slices.DeleteFunc(e.native.lan, func(p overlay.PeerID) bool { return p == peer })

@@ -262,6 +262,9 @@ func (s *stream) isForgotten() bool {
 
 func (e *Engine) forget(s *stream) {
 	delete(e.byKey, s.key)
+	if e.recent == s {
+		e.recent = nil
+	}
 	e.events.push(Event{Kind: EventStreamGone, Name: s.name, Key: s.key})
 }
 

@@ -44,19 +44,20 @@ type Scratch struct {
 	actions outbox[Action]
 	events  outbox[Event]
 
-	links   []LinkInfo
-	entries []owire.Entry
-	foreign bool // the report being composed is for a member of another make
-	addrs   []wire.Address
-	own     []wire.Address
-	bytes   []byte
-	places  []uint16
-	skip    int
-	nearest []rttOf
-	arcs    []float64
-	list    []Prefix
-	marks   [maxHeard / 64]uint64
-	report  owire.Report
+	links     []LinkInfo
+	entries   []owire.Entry
+	foreign   bool // the report being composed is for a member of another make
+	addrs     []wire.Address
+	own       []wire.Address
+	bytes     []byte
+	places    []uint16
+	skip      int
+	nearest   []rttOf
+	arcs      []float64
+	list      []Prefix
+	marks     [maxHeard / 64]uint64
+	providers providers
+	report    owire.Report
 }
 
 // RingStats count what a Ring has done and what was done to it.

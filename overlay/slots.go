@@ -403,17 +403,20 @@ func (r *Ring) fillSlot(now reliability.Time, slot uint8, l *link) {
 // chooseRandom draws a member, every provider with the same chance.
 func (r *Ring) chooseRandom(now reliability.Time) int {
 	chosen, least := noEntry, math.Inf(1)
+	providers := &r.scratch.providers
+	providers.count(r.heard.slab)
 	for _, place := range r.heard.order {
 		e := r.heard.at(int(place))
 		if !r.dialable(now, e) {
 			continue
 		}
-		same, linked := 1, 0
+		same := uint16(1)
 		if e.prefix > privatePrefix {
-			same, linked = r.samePrefix(e.prefix)
-		}
-		if linked >= prefixRandom {
-			continue
+			p := providers.find(e.prefix)
+			if p.linked >= prefixRandom {
+				continue
+			}
+			same = p.known
 		}
 		if draw := r.rand.ExpFloat64() * float64(same); draw < least {
 			chosen, least = int(place), draw
@@ -422,15 +425,49 @@ func (r *Ring) chooseRandom(now reliability.Time) int {
 	return chosen
 }
 
-// samePrefix counts members and links of a provider.
-func (r *Ring) samePrefix(prefix uint32) (known, linked int) {
-	for i := range r.heard.slab {
-		if e := &r.heard.slab[i]; e.prefix == prefix {
-			known++
-			if e.link != nil {
-				linked++
-			}
+// provider tells how many members with one prefix are in mind, and how many of
+// them are linked.
+type provider struct {
+	prefix        uint32
+	known, linked uint16
+}
+
+// providers finds providers by their prefix: open addressing in a table whose
+// length is a power of two. An entry that knows nobody is empty.
+type providers []provider
+
+// count fills the table.
+func (t *providers) count(slab []entry) {
+	size := 64
+	for size < 2*len(slab) {
+		size *= 2
+	}
+	if len(*t) != size {
+		*t = make([]provider, size)
+	} else {
+		clear(*t)
+	}
+	for i := range slab {
+		e := &slab[i]
+		if e.prefix <= privatePrefix {
+			continue
+		}
+		p := t.find(e.prefix)
+		p.prefix = e.prefix
+		p.known++
+		if e.link != nil {
+			p.linked++
 		}
 	}
-	return max(1, known), linked
+}
+
+// find returns the place of a prefix, which is empty if it was not counted.
+func (t *providers) find(prefix uint32) *provider {
+	table := *t
+	for i := prefix * 0x9e3779b1 >> 8; ; i++ {
+		p := &table[i&uint32(len(table)-1)]
+		if p.prefix == prefix || p.known == 0 {
+			return p
+		}
+	}
 }

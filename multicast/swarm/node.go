@@ -54,6 +54,7 @@ type Node struct {
 	Ready reliability.Time
 	sent  nodeBytes
 	books books
+	hot   hotList
 	View  *view // what it has received of the stream; nil without one
 }
 
@@ -178,6 +179,7 @@ func (s *Sim) wake(n *Node, gen uint32) {
 	}
 	n.Core.HandleTimeout(s.now)
 	n.settle()
+	n.listHot()
 }
 
 // act does what the core asks for.
@@ -251,7 +253,7 @@ func (n *Node) vanish(polite bool) {
 	s := n.sim
 	s.ledger.gone(n)
 	s.truth.remove(n)
-	n.Gone, n.Core = s.now, nil
+	n.Gone, n.Core, n.hot = s.now, nil, hotList{}
 	for _, x := range slices.Clone(n.sessions) {
 		far := x.end[1-x.side(n)]
 		after := deadAfter

@@ -109,6 +109,9 @@ func (s *Sim) Step() bool {
 	}
 	s.now = max(s.now, at)
 	s.done++
+	if len(s.nodes) > aheadNodes {
+		s.prepare()
+	}
 	switch {
 	case e.p != nil && e.p.kind == kindNative:
 		s.arriveNative(e.p, s.nodes[e.node])

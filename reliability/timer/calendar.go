@@ -1,7 +1,9 @@
 package timer
 
 import (
+	"cmp"
 	"math/bits"
+	"slices"
 
 	"github.com/ringcast/ringcast/reliability"
 )
@@ -29,6 +31,13 @@ func (e *entry[T]) before(f *entry[T]) bool {
 	return e.at < f.at || (e.at == f.at && e.seq < f.seq)
 }
 
+func (e entry[T]) compare(f entry[T]) int {
+	if e.at != f.at {
+		return cmp.Compare(e.at, f.at)
+	}
+	return cmp.Compare(e.seq, f.seq)
+}
+
 // Calendar is a priority queue of values by time: a ring of days that are
 // sorted only when they come, a ring of months that are spread over the days
 // when they come, and a heap for all that is further away. Values of one
@@ -36,9 +45,13 @@ func (e *entry[T]) before(f *entry[T]) bool {
 // taking out cost about the same for ten values pending and for a million. The
 // zero value is an empty calendar at time zero. Not safe for concurrent use.
 type Calendar[T any] struct {
-	today  entryHeap[T] // events of day or earlier
-	day    int64        // number of the day that today holds
-	month  int64        // months up to here have been spread over the days
+	// today are the events of the day as it was when it came, in order, from
+	// next on, and added those that were put in since for the day or earlier.
+	today  []entry[T]
+	first  int
+	added  entryHeap[T]
+	day    int64 // number of the day that today holds
+	month  int64 // months up to here have been spread over the days
 	days   [dayCount][]entry[T]
 	months [monthCount][]entry[T]
 	later  entryHeap[T]
@@ -64,7 +77,7 @@ func (c *Calendar[T]) place(e entry[T]) {
 	day, month := int64(e.at)>>dayShift, int64(e.at)>>monthShift
 	switch {
 	case day <= c.day:
-		c.today.push(e)
+		c.added.push(e)
 	case month <= c.month:
 		i := day % dayCount
 		c.days[i] = append(c.days[i], e)
@@ -89,24 +102,44 @@ func (c *Calendar[T]) Peek() reliability.Time {
 // next returns the next event without taking it out. It stays valid until the
 // calendar is changed.
 func (c *Calendar[T]) next() *entry[T] {
-	for len(c.today) == 0 {
+	for c.first == len(c.today) && len(c.added) == 0 {
 		if c.size == 0 {
 			return nil
 		}
 		c.turn()
 	}
-	return &c.today[0]
+	if c.first < len(c.today) && (len(c.added) == 0 || c.today[c.first].before(&c.added[0])) {
+		return &c.today[c.first]
+	}
+	return &c.added[0]
 }
 
 // Pop takes out the next value and returns it with its time, or false if there
 // is none.
 func (c *Calendar[T]) Pop() (value T, at reliability.Time, ok bool) {
-	if c.next() == nil {
+	e := c.next()
+	if e == nil {
 		return value, reliability.Never, false
 	}
 	c.size--
-	e := c.today.pop()
-	return e.value, e.at, true
+	if c.first < len(c.today) && e == &c.today[c.first] {
+		c.first++
+		value, at = e.value, e.at
+		*e = entry[T]{}
+		return value, at, true
+	}
+	top := c.added.pop()
+	return top.value, top.at, true
+}
+
+// Ahead returns the value that comes i values after the next one, as far as
+// that is settled: others may still be put in before it, and the day's last
+// values have none ahead. It is for who wants to prepare what is coming.
+func (c *Calendar[T]) Ahead(i int) (value T, ok bool) {
+	if i += c.first; i < len(c.today) {
+		return c.today[i].value, true
+	}
+	return value, false
 }
 
 // turn moves on to the next day that has events. Days of months to come are
@@ -117,9 +150,9 @@ func (c *Calendar[T]) turn() {
 		c.day = day
 		i := day % dayCount
 		c.dayUsed[i/64] &^= 1 << (i % 64)
-		c.today = append(c.today, c.days[i]...)
-		c.today.order()
-		c.days[i] = recycle(c.days[i])
+		c.today, c.days[i] = c.days[i], recycle(c.today)
+		c.first = 0
+		slices.SortFunc(c.today, entry[T].compare)
 		return
 	}
 	c.turnMonth()
@@ -203,13 +236,6 @@ func (h *entryHeap[T]) pop() entry[T] {
 		s.sink(0, last)
 	}
 	return first
-}
-
-// order makes a heap of events in any order.
-func (h entryHeap[T]) order() {
-	for i := len(h)/2 - 1; i >= 0; i-- {
-		h.sink(i, h[i])
-	}
 }
 
 // sink puts e at i or below.

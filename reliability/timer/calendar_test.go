@@ -113,3 +113,29 @@ func BenchmarkCalendar(b *testing.B) {
 		})
 	}
 }
+
+// What Ahead tells comes out in that order, unless something is put in between.
+func TestCalendarTellsWhatIsAhead(t *testing.T) {
+	var c Calendar[int]
+	start := reliability.Time(10 << dayShift)
+	for i := range 20 {
+		c.Push(start+reliability.Time(19-i), 19-i)
+	}
+	if _, ok := c.Ahead(0); ok {
+		t.Error("the day has not come, and something is ahead")
+	}
+	c.Peek()
+	for want := range 20 {
+		for k := range 20 - want {
+			if got, ok := c.Ahead(k); !ok || got != want+k {
+				t.Fatalf("with %d next, %d ahead of it is %d, %v", want, k, got, ok)
+			}
+		}
+		if _, ok := c.Ahead(20 - want); ok {
+			t.Fatal("more is ahead than was put in")
+		}
+		if got, _, _ := c.Pop(); got != want {
+			t.Fatalf("took %d, want %d", got, want)
+		}
+	}
+}
