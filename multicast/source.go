@@ -274,12 +274,20 @@ func (s *stream) assignHops() {
 		return
 	}
 	for c := range s.slices {
-		if s.slices[c].hop() != nil {
+		hop := s.slices[c].hop()
+		if hop != nil && s.peers[hop.index].relays() {
 			continue
 		}
-		if best, _ := s.bestHop(c, none); best != none {
-			s.giveSlice(c, s.e.neighbors[best])
+		best, _ := s.bestHop(c, none)
+		switch {
+		case best == none, hop != nil && !s.peers[best].relays():
+			continue
+		case hop != nil:
+			// Who passes nothing on was first hop for want of another. Nobody else
+			// would ever get the slice; it stays a child like those that are helped.
+			hop.first, hop.value, hop.since = false, 0, s.e.ms
 		}
+		s.giveSlice(c, s.e.neighbors[best])
 	}
 }
 
