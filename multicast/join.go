@@ -91,10 +91,15 @@ func (s *stream) tickJoin() {
 	if !j.placed || !j.pulling {
 		return
 	}
-	if k := s.keyFrame; !s.playable && k.begin > max(j.key, j.first) && s.isWhole(k.begin, k.last) {
-		if first := s.setupBefore(k.begin); first > j.first && s.isWhole(first, k.last) {
-			j.first, j.key = first, k.last
-			s.startDelivery(first)
+	if k := s.keyFrame; !s.playable && j.key != 0 && k.begin > max(j.key, j.first) && !s.isWhole(j.first, j.key) {
+		// A newer key frame has more time left, and is pushed to whoever has
+		// parents by now. What lies before it would have to be pulled.
+		first := s.setupBefore(k.begin)
+		j.first, j.key, j.head = first, k.last, max(j.head, k.last)
+		j.placedAt = s.e.ms
+		s.startDelivery(first)
+		for id, ok := s.win.NextMissing(s.win.live); ok && id < first; id, ok = s.win.NextMissing(id + 1) {
+			s.giveUp(id, DropWindow)
 		}
 	}
 	id, missing := s.win.NextMissing(max(j.first, s.win.live))

@@ -149,7 +149,10 @@ func (s *stream) giveUp(id fragmenter.ID, why DropReason) {
 // waited for, in milliseconds, and how it ranks among those to be pulled.
 func (s *stream) pullWait(id fragmenter.ID, sl *slice, m mark) (wait float32, rank uint8) {
 	if id <= s.join.head {
-		return -1e9, s.join.rank(id, m)
+		if rank = s.join.rank(id, m); rank > 0 && s.waitsForKey() {
+			return never, rank // the first picture before all else
+		}
+		return -1e9, rank
 	}
 	settle := waitJitters * sl.jitter
 	if class, known := m.class(); s.narrow && (!known || orderOf(class) == orderOther) {
@@ -428,8 +431,8 @@ func (s *stream) handlePull(n *neighbor, ids []fragmenter.ID) {
 		p.pullTick, p.pullCount = s.e.ms/millis(tickMillis), 0
 	}
 	p.pullCount += uint16(len(ids))
-	queue := s.e.config.Uplink.QueueTime(s.e.now)
-	if !s.mayAnswer() || queue > busyQueue*time.Millisecond || p.pullCount > pullsAnswered {
+	queue, promised := s.e.config.Uplink.QueueTime(s.e.now), s.e.config.Uplink.promisedTime(s.e.now)
+	if !s.mayAnswer() || promised > busyQueue*time.Millisecond || p.pullCount > pullsAnswered {
 		if n.ext {
 			s.sendExt(n, wire.AppendBusy(s.e.arena.begin(), busyTime*time.Millisecond, ids))
 		}
@@ -444,6 +447,10 @@ func (s *stream) handlePull(n *neighbor, ids []fragmenter.ID) {
 			missing = append(missing, id)
 		case s.publishing && !s.source.mayAnswer(s, n, id, len(b)):
 			busy = append(busy, id)
+		case s.isKey(id):
+			s.answer(n, id, b, UplinkLeaves) // without it nothing can be shown
+		case queue > busyQueue*time.Millisecond:
+			busy = append(busy, id)
 		default:
 			s.answer(n, id, b, UplinkRest)
 		}
@@ -455,6 +462,13 @@ func (s *stream) handlePull(n *neighbor, ids []fragmenter.ID) {
 		s.sendExt(n, wire.AppendBusy(s.e.arena.begin(), busyTime*time.Millisecond, busy))
 	}
 	s.e.scratch.missing, s.e.scratch.busy = missing, busy
+}
+
+// isKey reports whether a fragment is part of a key frame or of what is needed
+// to decode it.
+func (s *stream) isKey(id fragmenter.ID) bool {
+	class, known := s.win.at(id).mark.class()
+	return known && (class == reliability.ClassKey || class == reliability.ClassConfig)
 }
 
 // mayAnswer reports whether this node sends fragments to those who ask.
