@@ -22,9 +22,14 @@ const (
 	// nativeCheck is how often the share that comes natively is looked at;
 	// nativeGood of all fragments over nativeProof make a stream native, and
 	// nativeSilence, or less than nativeBad of them twice in a row, end it.
+	// Where little is published it is silent anyway: what counts is twice the
+	// longest pause of late, of which nativeGap at most is taken for one, and
+	// nativeForget of which is left at each check.
 	nativeCheck   = 250
 	nativeProof   = 2000
 	nativeSilence = 250
+	nativeGap     = 1000
+	nativeForget  = 0.95
 	nativeGood    = 0.85
 	nativeBad     = 0.6
 	// nativeHeard is for how long a stream counts as multicast natively after
@@ -51,12 +56,13 @@ type nativeState struct {
 // nativeStream is what a stream has to do with native multicast.
 type nativeStream struct {
 	election *ipm.Election
-	heardAt  millis // when a fragment or description last came, 0 never
-	dataAt   millis // when a fragment last came
-	infoAt   millis // when the publisher last described it
-	wellAt   millis // when all slices last came from neighbors
-	lostAt   millis // when native multicast last went away
-	hasLAN   bool   // neighbors on the LAN take part
+	heardAt  millis  // when a fragment or description last came, 0 never
+	dataAt   millis  // when a fragment last came
+	infoAt   millis  // when the publisher last described it
+	wellAt   millis  // when all slices last came from neighbors
+	lostAt   millis  // when native multicast last went away
+	gap      float32 // the longest pause of late in what comes natively, in ms
+	hasLAN   bool    // neighbors on the LAN take part
 	// from is who multicasts it, fromAt when it last did.
 	from   wire.Tag
 	fromAt millis
@@ -167,6 +173,9 @@ func (e *Engine) HandleNative(now reliability.Time, keyPrefix [8]byte, b []byte,
 		return
 	}
 	nat := s.nativeState()
+	if nat.dataAt != 0 {
+		nat.gap = max(nat.gap, float32(min(e.ms.after(nat.dataAt), nativeGap)))
+	}
 	nat.heardAt, nat.dataAt = e.ms, e.ms
 	s.noteNativeSender(wire.Tag(binary.BigEndian.Uint16(origin[:])))
 	if !s.join.placed && !s.placeNative(&f) {
@@ -261,7 +270,7 @@ func (s *stream) tickNativeSource() {
 func (s *stream) tickNativeReceiver() {
 	e, nat := s.e, s.nativeState()
 	now := e.ms
-	if nat.on && (!e.native.available || now.after(nat.dataAt) > nativeSilence) {
+	if nat.on && (!e.native.available || s.isSilentNatively()) {
 		s.setNative(false)
 	}
 	if now.after(nat.checkedAt) >= nativeCheck {
@@ -284,6 +293,12 @@ func (s *stream) tickNativeReceiver() {
 	}
 }
 
+// isSilentNatively reports whether it has been silent for longer than the stream
+// pauses by itself.
+func (s *stream) isSilentNatively() bool {
+	return float32(s.e.ms.after(s.nat.dataAt)) > max(nativeSilence, 2*s.nat.gap)
+}
+
 // checkNative judges what share of the stream comes natively.
 func (s *stream) checkNative() {
 	nat := s.nat
@@ -294,10 +309,11 @@ func (s *stream) checkNative() {
 	if nat.on {
 		s.takeNative()
 	}
+	nat.gap *= nativeForget
 	came, all := nat.got, int(nat.newest)-int(nat.base)
 	nat.checkedAt, nat.got, nat.base = s.e.ms, 0, nat.newest
 	if all <= 0 {
-		if s.e.ms.after(nat.dataAt) > nativeSilence {
+		if s.isSilentNatively() {
 			nat.goodSince = 0
 		}
 		return
@@ -326,6 +342,7 @@ func (s *stream) checkNative() {
 func (s *stream) setNative(on bool) {
 	s.nat.on = on
 	s.nat.goodSince = 0
+	defer s.tellSource()
 	if on {
 		s.takeNative()
 		return
@@ -343,6 +360,16 @@ func (s *stream) setNative(on bool) {
 		}
 	}
 	s.seek()
+}
+
+// tellSource tells the source how we stand, if it is a neighbor: it makes nobody
+// a first hop who has the stream natively.
+func (s *stream) tellSource() {
+	for i := range s.peers {
+		if p := &s.peers[i]; p.takesPart() && p.is(peerExt) && p.is(peerPublisher) {
+			s.sendStatus(s.e.neighbors[i])
+		}
+	}
 }
 
 // takeNative takes the slices from the neighbors that push them, but those that

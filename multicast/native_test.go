@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/ringcast/ringcast/fragmenter"
+	"github.com/ringcast/ringcast/packager"
+	"github.com/ringcast/ringcast/reliability"
 )
 
 // twoLANs is a publisher on a LAN with native multicast, and a second LAN into
@@ -173,4 +175,45 @@ func (s *swarm) stands(node *testNode, c int) bool {
 		node = s.byID[st.e.neighbors[up].id]
 	}
 	return false
+}
+
+// A stream with a message now and then is silent most of the time: that is no
+// reason to leave native multicast each time.
+func TestSparseStreamStaysNative(t *testing.T) {
+	n := newTestNet(t, 1)
+	source := n.addNode(10*streamRate, CapMulticast)
+	for range 12 {
+		n.addNode(2*streamRate, CapMulticast)
+	}
+	n.addLAN(n.nodes...)
+	for _, node := range n.nodes {
+		n.mesh(node, 5, 5)
+	}
+	key, err := source.engine.Publish(n.now, "live", PublishOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.published[key], n.born[key] = map[fragmenter.ID]*publishedMessage{}, map[fragmenter.ID]reliability.Time{}
+	source.drain()
+	begin := n.now
+	var write func()
+	write = func() {
+		if source.write(key, packager.MessageVideo, true, 6000, begin) {
+			n.after(600*time.Millisecond, write)
+		}
+	}
+	write()
+	for _, node := range n.nodes[1:] {
+		node.play()
+	}
+	n.runFor(12 * time.Second)
+	for range 100 {
+		n.runFor(100 * time.Millisecond)
+		for _, node := range n.nodes[1:] {
+			if s := node.engine.byKey[key]; s.nat == nil || !s.nat.on {
+				n.fail("node %d has left native multicast", node.index)
+				return
+			}
+		}
+	}
 }

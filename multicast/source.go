@@ -317,7 +317,7 @@ func (s *stream) bestHop(c int, except int16) (best int16, score float32) {
 	best = none
 	for i := range s.peers {
 		p := &s.peers[i]
-		if int16(i) == except || !p.takesPart() || !p.is(peerExt) || p.statusAt == 0 || p.refused[c].isAhead(s.e.ms) || s.e.neighbors[i].suspect.isAhead(s.e.ms) {
+		if int16(i) == except || !p.takesPart() || p.is(peerNative) || !p.is(peerExt) || p.statusAt == 0 || p.refused[c].isAhead(s.e.ms) || s.e.neighbors[i].suspect.isAhead(s.e.ms) {
 			continue
 		}
 		if sc := s.hopScore(int16(i), s.hopsOf(int16(i))); best == none || sc > score {

@@ -17,7 +17,7 @@ var limits = map[string]string{
 	"G7 join_p50_s":                     "the way to the introducer and to the first neighbor takes 0.37 s of it",
 	"G7 join_p99_s":                     "not traced",
 	"G8 delivery":                       "half of the upload is gone, and members without parents in most slices look for others all at once",
-	"G13 stall_free":                    "all members with native multicast lose all parents at once: the trees grow anew from the members without it",
+	"G13 stall_free":                    "members that had no standby in a slice, or one that had gone, when native multicast went away",
 	"G13 repair_from_source":            "members that nobody else can serve within a second ask the publisher",
 	"G13 repair_ratio":                  "pulls that are asked again before the first answer has come",
 	"G20 member-seconds a second":       "memory latency: each event is at another node, whose state is in no cache, and other work kept both cores busy",
