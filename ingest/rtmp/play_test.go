@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringcast/ringcast/ingest"
 	"github.com/ringcast/ringcast/packager"
 	"github.com/ringcast/ringcast/rtmfp/amf0"
 )
@@ -220,7 +221,8 @@ func TestPlayControl(t *testing.T) {
 func TestPlayerThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	player := &fakePlayer{messages: clipTags(t, 200), endless: true}
-	_, address := startPlaying(t, "", player)
+	const within = time.Second
+	_, address := startWith(t, ingest.DefaultConfig(), player, func(s *Server) { s.writeWithin = within })
 	c := dial(t, address)
 	if tcp, ok := c.conn.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(4096)
@@ -233,7 +235,7 @@ func TestPlayerThatTakesNothing(t *testing.T) {
 	})
 	select {
 	case <-player.viewers[0].closed:
-	case <-time.After(writeWithin + 5*time.Second):
+	case <-time.After(within + 5*time.Second):
 		t.Error("the player was not sent away")
 	}
 }

@@ -75,7 +75,7 @@ func (s Source) Run(ctx context.Context, sink ingest.Sink) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	input := &countingConn{Conn: conn}
+	input := &countingConn{Conn: conn, perWrite: writeWithin}
 	input.perRead.Store(int64(pullSilence))
 	buffered := bufio.NewReaderSize(input, 64<<10)
 	if err := dialHandshake(readWriter{buffered, input}); err != nil {

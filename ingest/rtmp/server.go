@@ -34,6 +34,8 @@ type Server struct {
 	registry *ingest.Registry
 	player   Player
 	log      *slog.Logger
+	// The limits of the same names; tests have shorter ones.
+	writeWithin, lastWords time.Duration
 
 	challenges challenges
 
@@ -44,7 +46,10 @@ type Server struct {
 // NewServer returns a server that publishes into registry and plays what player
 // has; without a player, nil, nobody can play.
 func NewServer(registry *ingest.Registry, player Player, log *slog.Logger) *Server {
-	return &Server{registry: registry, player: player, log: log, connections: make(map[net.Conn]struct{})}
+	return &Server{
+		registry: registry, player: player, log: log, writeWithin: writeWithin, lastWords: lastWords,
+		connections: make(map[net.Conn]struct{}),
+	}
 }
 
 // Run serves on l, which may be a TLS listener, until ctx is done. It closes l

@@ -58,11 +58,14 @@ func startPlaying(t testing.TB, key string, player Player) (*counter, string) {
 }
 
 // startWith is start with these settings.
-func startWith(t testing.TB, config ingest.Config, player Player) (*counter, string) {
+func startWith(t testing.TB, config ingest.Config, player Player, change ...func(*Server)) (*counter, string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	out := &counter{messages: make(map[string]int)}
 	server := NewServer(ingest.NewRegistry(config, out, log), player, log)
+	for _, f := range change {
+		f(server)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +215,7 @@ func TestKeys(t *testing.T) {
 // half-open old connection learns why it ends. A third within the next moment
 // is refused, so that two encoders do not flap.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	_, address := start(t, "k")
 	first := dial(t, address)
 	if code := first.publish(t, "live", "cam?key=k"); code != "NetStream.Publish.Start" {
@@ -511,6 +515,7 @@ func FuzzSession(f *testing.F) {
 			config.Account = ingest.Account{User: "me", Password: "p"}
 		}
 		server := NewServer(ingest.NewRegistry(config, &counter{messages: make(map[string]int)}, log), &fakePlayer{}, log)
+		server.lastWords = 0 // nobody listens
 		conn := &deafConn{r: bytes.NewReader(b)}
 		input := &countingConn{Conn: conn}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -63,6 +63,8 @@ type countingConn struct {
 	read    uint64
 	acked   uint64
 	perRead atomic.Int64 // nanoseconds; 0 leaves the deadline alone
+	// perWrite is how long a write may take.
+	perWrite time.Duration
 }
 
 func (c *countingConn) Read(p []byte) (int, error) {
@@ -75,14 +77,14 @@ func (c *countingConn) Read(p []byte) (int, error) {
 }
 
 func (c *countingConn) Write(p []byte) (int, error) {
-	_ = c.SetWriteDeadline(time.Now().Add(writeWithin))
+	_ = c.SetWriteDeadline(time.Now().Add(c.perWrite))
 	return c.Conn.Write(p)
 }
 
 // serve handles a connection until it ends.
 func serve(ctx context.Context, server *Server, conn net.Conn) error {
 	_ = conn.SetReadDeadline(time.Now().Add(publishWithin))
-	input := &countingConn{Conn: conn}
+	input := &countingConn{Conn: conn, perWrite: server.writeWithin}
 	buffered := bufio.NewReaderSize(input, 8<<10)
 	if err := serveHandshake(readWriter{buffered, input}); err != nil {
 		return fmt.Errorf("handshake: %w", err)
@@ -184,7 +186,7 @@ func (s *session) watch(ctx context.Context) {
 // wait lets a client that is sent away read why.
 func (s *session) wait(ctx context.Context) {
 	select {
-	case <-time.After(lastWords):
+	case <-time.After(s.server.lastWords):
 	case <-ctx.Done():
 	}
 }
@@ -204,7 +206,7 @@ func (s *session) refuse(stream uint32, code, why string) error {
 	if err := s.writer.write(status(stream, "error", code, why)); err != nil {
 		return err
 	}
-	time.Sleep(lastWords)
+	time.Sleep(s.server.lastWords)
 	return fmt.Errorf("%w: %s", errRefused, why)
 }
 
