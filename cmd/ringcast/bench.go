@@ -125,8 +125,8 @@ func (o *benchOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d nodes, %.3g Mbit/s, %v ± %v and %.3g %% loss on every way; measuring %v after %v\n",
-		o.nodes, o.rate/1e6, o.delay, o.jitter, 100*o.loss, o.duration, o.settle)
+	fmt.Fprintf(out, "%s, %.3g Mbit/s, %v ± %v and %.3g %% loss on every way; measuring %v after %v\n",
+		countOf(o.nodes, "node"), o.rate/1e6, o.delay, o.jitter, 100*o.loss, o.duration, o.settle)
 	result, err := b.measure(ctx, source, p)
 	if err != nil {
 		return err

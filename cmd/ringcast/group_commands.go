@@ -76,7 +76,7 @@ func (c *chat) who() {
 		c.note("%s%s", c.name(l.Peer), about)
 	}
 	if others := int(ring.EstimatedMembers) - len(links) - 1; others > 0 {
-		c.note("and about %d more, who are not linked with you", others)
+		c.note("and about %s not linked with you", countOf(others, "other member"))
 	}
 }
 

@@ -199,7 +199,7 @@ func (m *member) diagnosis() string {
 	}
 	switch {
 	case len(m.group.Neighbors()) > 0:
-		return fmt.Sprintf("%d neighbors are there, but it has not come from them", len(m.group.Neighbors()))
+		return "it has not come from the " + countOf(len(m.group.Neighbors()), "neighbor") + " that this member has"
 	case len(introducers) == 0 && len(settings.Addresses)+len(settings.BootstrapPeers) == 0:
 		return "there is no introducer to find members by: name one with --introducer"
 	case len(introducers) == 0:

@@ -165,7 +165,7 @@ func (s *sender) ask(ctx context.Context, addr overlay.Address) error {
 	took := time.Since(begin)
 	message := parseChat(answer.Value)
 	if !s.m.loaded.JSON {
-		s.m.say("answer of %s after %v, over %d links", shortName(answer.From, message.User), took.Round(time.Millisecond), answer.Hops)
+		s.m.say("answer of %s after %v, over %s", shortName(answer.From, message.User), took.Round(time.Millisecond), countOf(answer.Hops, "link"))
 	}
 	return s.print(sendResult{
 		Result: "sent", Answer: jsonOf(answer.Value), From: answer.From.String(), Hops: answer.Hops, Milliseconds: float64(took.Microseconds()) / 1000,

@@ -77,7 +77,7 @@ type givenMeter struct {
 func (g *givenMeter) show(now time.Time) {
 	given := int64(g.m.group.Replication().BytesGiven - g.begin)
 	rate := g.t.sample(now, given)
-	text := fmt.Sprintf("%s: %d neighbors, %s given, %s/s", g.t.name, len(g.m.group.Neighbors()), byteSize(given), byteSize(int64(rate)))
+	text := fmt.Sprintf("%s: %s, %s given, %s/s", g.t.name, countOf(len(g.m.group.Neighbors()), "neighbor"), byteSize(given), byteSize(int64(rate)))
 	switch {
 	case g.t.line.on:
 		g.t.line.draw(text)

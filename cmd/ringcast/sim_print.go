@@ -26,8 +26,8 @@ func printSettings(w io.Writer, sc *swarm.Scenario) error {
 // printReport prints the figures, and the targets with what was got.
 func printReport(w io.Writer, r *swarm.Report, out string) error {
 	speed := r.Simulated.Seconds() / r.Wall.Seconds()
-	fmt.Fprintf(w, "%s, %d nodes, seed %d: %v simulated in %v (%.2f × real time), trace %016x\n\n",
-		r.Scenario, r.Nodes, r.Seed, r.Simulated, r.Wall.Round(100*time.Millisecond), speed, r.TraceHash)
+	fmt.Fprintf(w, "%s, %s, seed %d: %v simulated in %v (%.2f × real time), trace %016x\n\n",
+		r.Scenario, countOf(r.Nodes, "node"), r.Seed, r.Simulated, r.Wall.Round(100*time.Millisecond), speed, r.TraceHash)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, name := range r.Metrics.Names() {
 		info, _ := swarm.MetricByName(name)
@@ -41,7 +41,7 @@ func printReport(w io.Writer, r *swarm.Report, out string) error {
 		for _, name := range p.Metrics.Names() {
 			words = append(words, name+" "+swarm.FormatMetric(name, p.Metrics[name]))
 		}
-		fmt.Fprintf(table, "%s\t%d nodes\t%s\n", p.Name, p.Nodes, strings.Join(words, ", "))
+		fmt.Fprintf(table, "%s\t%s\t%s\n", p.Name, countOf(p.Nodes, "node"), strings.Join(words, ", "))
 	}
 	if len(r.Targets) > 0 {
 		fmt.Fprintf(table, "\ntarget\twanted\tgot\tmet\n")

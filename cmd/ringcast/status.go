@@ -302,9 +302,9 @@ func (w *watch) step(n *node) {
 	}
 	peers := ""
 	if n.net != nil {
-		peers = fmt.Sprintf(" %d peers,", n.net.neighborCount())
+		peers = " " + countOf(n.net.neighborCount(), "peer") + ","
 	}
-	notify(fmt.Sprintf("STATUS=%d streams,%s %.1f Mbit/s in", len(live), peers, rate))
+	notify(fmt.Sprintf("STATUS=%s,%s %.1f Mbit/s in", countOf(len(live), "stream"), peers, rate))
 	w.bytes, w.at = bytes, time.Now()
 }
 

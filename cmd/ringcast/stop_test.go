@@ -143,7 +143,7 @@ func TestNotify(t *testing.T) {
 	}
 	n := startExactly(t, []string{"NOTIFY_SOCKET=" + name}, append([]string{"publish", "--source", "test:", "--loop", "--rtmp-listen", ""}, freePorts...)...)
 	waitFor(t, "ready", func() bool { return has("READY=1") })
-	waitFor(t, "status", func() bool { return has("STATUS=1 streams, 0 peers, ") })
+	waitFor(t, "status", func() bool { return has("STATUS=1 stream, 0 peers, ") })
 	mu.Lock()
 	said = nil
 	mu.Unlock()

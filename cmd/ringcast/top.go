@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -220,7 +221,7 @@ func (v *topView) render(before *topView, width int) string {
 		if len(g.Introducers) > 0 { // a publisher that is one itself has none
 			introducers = fmt.Sprintf(", introducers %d of %d", up, len(g.Introducers))
 		}
-		line("GROUP %s  about %.0f members, %d neighbors, %d heard of%s", g.Name, g.EstimatedMembers, g.NeighborCount, g.Heard, introducers)
+		line("GROUP %s  about %s, %s, %d heard of%s", g.Name, countOf(int(math.Round(g.EstimatedMembers)), "member"), countOf(g.NeighborCount, "neighbor"), g.Heard, introducers)
 		line("%-18s %-22s %5s %8s %-9s %-9s %s", "NEIGHBOR", "ADDRESS", "SIDE", "RTT ms", "PUSHES US", "WE PUSH", "LINK")
 		for _, n := range v.neighbors[g.ID] {
 			var from, to uint8

@@ -167,9 +167,11 @@
     }));
   }
 
+  const countOf = (n, noun) => n + ' ' + noun + (n === 1 ? '' : 's');
+
   function drawGroup(group) {
     const up = group.introducers.filter((i) => i.up).length;
-    get('group-words').textContent = `${group.name || 'unnamed'}: about ${Math.round(group.estimatedMembers)} members, ${group.neighborCount} neighbors, ` +
+    get('group-words').textContent = `${group.name || 'unnamed'}: about ${countOf(Math.round(group.estimatedMembers), 'member')}, ${countOf(group.neighborCount, 'neighbor')}, ` +
       `${group.heard} heard of, ${group.introducers.length ? up + ' of ' + group.introducers.length + ' introducers answer' : 'no introducer needed'}` +
       (group.ready ? '' : ', still finding its place');
   }
