@@ -35,7 +35,7 @@ func (l *Loaded) validateNetwork() error {
 	for key, links := range map[string][]string{"play": l.Play, "seed": l.Seed} {
 		for i, link := range links {
 			if _, err := sharelink.Parse(link); err != nil {
-				return l.bad(key, "", fmt.Sprintf("item %d: %v", i+1, err), "share links, such as `ringcast publish` prints")
+				return l.bad(key, "", fmt.Sprintf("item %d: %v", i+1, err), "share links, such as `ringcast publish` prints, with spaces between them")
 			}
 		}
 	}

@@ -147,6 +147,45 @@ func TestPublishAndPlay(t *testing.T) {
 	waitFor(t, "the viewer hears of the end", func() bool { return viewer.hasStream("live/show", "ended") })
 }
 
+// A demo says what it has: its one stream once, and where to push another.
+func TestDemoSaysWhatItHas(t *testing.T) {
+	demo := startProgram(t, "demo", "--peers", "2")
+	waitFor(t, "the stream", func() bool { return demo.hasStream("live/demo", "live") })
+	r := demo.ready
+	if len(r.Streams) != 1 || r.Streams[0].Name != "live/demo" || !strings.HasPrefix(r.RTMP, "rtmp://127.0.0.1:") || len(r.PeerID) != 64 {
+		t.Errorf("the demo says %+v", r)
+	}
+	if _, err := sharelink.Parse(r.Link); err != nil {
+		t.Errorf("the link %q: %v", r.Link, err)
+	}
+	demo.stop(t)
+	if !demo.hasStream("live/demo", "ended") {
+		t.Error("the demo does not say that its stream has ended")
+	}
+}
+
+// An introducer with --seed passes a stream on without serving it: a viewer gets
+// a part of it from there.
+func TestIntroducerSeeds(t *testing.T) {
+	pub := startProgram(t, "publish", "--source", "test:", "--loop", "--stream", "live/show")
+	seed := startProgram(t, "introducer", "--rtmp-listen", "", "--seed", pub.ready.Link)
+	viewer := startProgram(t, "play", "--rtmp-listen", "", pub.ready.Link)
+	waitFor(t, "the stream plays", func() bool { return viewer.hasStream("live/show", "live") })
+	waitFor(t, "the seed passes it on", func() bool {
+		series := scrape(t, seed.ready.HTTP)
+		sent := 0.0
+		for key, value := range series {
+			if strings.HasPrefix(key, "ringcast_multicast_sent_bytes_total{") {
+				sent += value
+			}
+		}
+		return sent > 0
+	})
+	if len(seed.ready.Streams) > 0 {
+		t.Errorf("the seed serves %+v", seed.ready.Streams)
+	}
+}
+
 // `run` does all of it from one file: an introducer with an identity that lasts
 // publishes one stream, and plays and seeds those of another node; the links
 // come from a file, as secrets do.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +168,9 @@ func (n *node) announce(ctx context.Context) {
 	if n.net != nil {
 		n.net.waitForIntroducer(ctx)
 		for _, p := range n.net.plays {
-			names = append(names, p.path)
+			if !slices.Contains(names, p.path) { // a demo plays what it publishes
+				names = append(names, p.path)
+			}
 		}
 	}
 	if ctx.Err() != nil {
