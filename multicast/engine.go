@@ -185,6 +185,10 @@ func (e *Engine) addNeighbor(link overlay.LinkInfo, ext bool) *neighbor {
 		e.neighbors = append(e.neighbors, nil)
 		e.ids = append(e.ids, 0)
 		for _, s := range e.streams {
+			if len(s.peers) == cap(s.peers) {
+				// Small steps: thousands of engines may live in one process.
+				s.peers = append(make([]peer, 0, len(s.peers)+8), s.peers...)
+			}
 			s.peers = append(s.peers, peer{})
 		}
 	}

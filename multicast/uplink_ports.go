@@ -251,9 +251,14 @@ func (q *fifo) pop() entry {
 	e := *slot
 	*slot = entry{} // lets go of the data
 	q.head = (q.head + 1) & (len(q.buf) - 1)
-	q.n--
+	if q.n--; q.n == 0 && len(q.buf) > fifoKept {
+		q.buf, q.head = nil, 0 // it was a burst
+	}
 	return e
 }
+
+// fifoKept is how much room an empty fifo keeps.
+const fifoKept = 16
 
 // remove takes out the entries for which drop answers true, keeping the order
 // of the others.

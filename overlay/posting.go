@@ -129,7 +129,7 @@ type postKey struct {
 
 // postLink is a neighbor.
 type postLink struct {
-	LinkInfo
+	neighbor
 	number uint8
 	chosen bool // is told of keys when the group is busy
 	// asked are the keys that it was asked for, oldest first: posts come
@@ -235,14 +235,14 @@ func (p *Posting) HandleLink(now reliability.Time, info LinkInfo) {
 		return
 	}
 	if l := p.link(info.Peer); l != nil {
-		l.LinkInfo = info
+		l.neighbor = info.neighbor()
 		return
 	}
 	number, ok := freeNumber(p.links, func(l *postLink) uint8 { return l.number })
 	if !ok {
 		return
 	}
-	l := &postLink{LinkInfo: info, number: number, haves: haveRate.full(now), news: newsRate.full(now), wants: wantRate.full(now), served: servedRate.full(now)}
+	l := &postLink{neighbor: info.neighbor(), number: number, haves: haveRate.full(now), news: newsRate.full(now), wants: wantRate.full(now), served: servedRate.full(now)}
 	p.links = append(p.links, l)
 	var keys []owire.PostKey
 	for k := range p.order.all() {

@@ -238,7 +238,7 @@ func (p *Posting) accept(now reliability.Time, l *postLink, k *postKey, id PostI
 // it.
 func (k *postKey) judge(l *postLink, v *post) {
 	enough := uint8(agreedOwn)
-	if l.Caps == 0 {
+	if l.Foreign {
 		enough = agreedForeign
 	}
 	switch {

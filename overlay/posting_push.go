@@ -47,7 +47,7 @@ func (p *Posting) tell(now reliability.Time) {
 // isRing reports whether a link is one of the ring neighbors that are told of
 // keys in any case.
 func (p *Posting) isRing(l *postLink) bool {
-	side := max(l.Side, -l.Side)
+	side := int(max(l.Side, -l.Side))
 	return side != 0 && side <= p.p.BusyRing/2
 }
 
@@ -86,7 +86,7 @@ func (p *Posting) choose(now reliability.Time) {
 // makes, which expect it, and many together to our own.
 func (p *Posting) sendKeys(l *postLink, keys []owire.PostKey, write func([]byte, ...owire.PostKey) []byte) {
 	most := 1
-	if l.Caps != 0 {
+	if !l.Foreign {
 		most = owire.MaxPostKeys
 	}
 	p.stats.KeysSent += uint64(len(keys))

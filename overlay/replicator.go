@@ -137,7 +137,7 @@ type Replicator struct {
 
 // objectLink is a neighbor that takes part.
 type objectLink struct {
-	LinkInfo
+	neighbor
 	has   indexSet
 	grown reliability.Time // when it last had more
 
@@ -406,9 +406,9 @@ func (r *Replicator) HandleLink(now reliability.Time, info LinkInfo) {
 	case !able:
 		return
 	case l != nil:
-		l.LinkInfo = info
+		l.neighbor = info.neighbor()
 	default:
-		l = &objectLink{LinkInfo: info, grown: now, haves: objectHaveRate.full(now), asks: objectAskRate.full(now), shows: showRate.full(now)}
+		l = &objectLink{neighbor: info.neighbor(), grown: now, haves: objectHaveRate.full(now), asks: objectAskRate.full(now), shows: showRate.full(now)}
 		r.links = append(r.links, l)
 		r.greet(now, l)
 	}

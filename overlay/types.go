@@ -179,6 +179,20 @@ type LinkInfo struct {
 	RTT  time.Duration // 0 if unknown
 }
 
+// neighbor is what posting and replication keep of a LinkInfo: there is one for
+// each link, and thousands of members may live in one process.
+type neighbor struct {
+	Peer PeerID
+	// Side is LinkInfo.Side, and so are the flags; Foreign tells that it has
+	// announced no capabilities.
+	Side                      int8
+	Suspect, Relayed, Foreign bool
+}
+
+func (i *LinkInfo) neighbor() neighbor {
+	return neighbor{Peer: i.Peer, Side: int8(i.Side), Suspect: i.Suspect, Relayed: i.Relayed, Foreign: i.Caps == 0}
+}
+
 // EventKind says what happened.
 type EventKind uint8
 
