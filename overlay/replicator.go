@@ -149,6 +149,8 @@ type objectLink struct {
 	busyAt    reliability.Time // since when it has had something to answer
 	lateAt    reliability.Time // when it was last found to be slow
 	denied    []objectPause
+	// knockedAt is when it was last asked for what it has not shown.
+	knockedAt reliability.Time
 	dropped   []*objectRequest // given up by this end, whose objects may still come
 
 	queued int // its requests in queue and active

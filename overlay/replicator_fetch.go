@@ -24,16 +24,13 @@ const (
 	// denyPause is for how long an object is not asked again of a neighbor that
 	// has denied it.
 	denyPause = 5 * time.Second
+	// refusePause is the same for one that has given it wrong.
+	refusePause = 60 * time.Second
 	// latePause is for how long a neighbor that is too slow is not asked.
 	latePause = 60 * time.Second
 	// unknownPace is how long a neighbor is expected to take for an object before
 	// it has given one.
 	unknownPace = 500 * time.Millisecond
-	// knockAfter is how long nothing may be to be had before a node asks for what
-	// nobody has shown, and maxKnockShift how many times that doubles while
-	// nothing comes.
-	knockAfter    = 2 * time.Second
-	maxKnockShift = 4
 	// slowPace is how long an object may take to come from a neighbor that is not
 	// called slow.
 	slowPace = 4 * time.Second
@@ -129,36 +126,6 @@ func (r *Replicator) fetch(now reliability.Time) {
 	r.knockAt = at
 }
 
-// knock asks neighbors for what they have not told to have, each for something
-// else: what nobody shows, and what is long in coming. Somebody who brings
-// objects into the group shows them to few, and does not know who gets them from
-// nobody.
-func (r *Replicator) knock(now reliability.Time) {
-	r.knocks++
-	r.knockedAt = now
-	doors := slices.DeleteFunc(slices.Clone(r.links), func(l *objectLink) bool { return l.Suspect || l.bad >= maxBad })
-	r.rand.Shuffle(len(doors), func(i, j int) { doors[i], doors[j] = doors[j], doors[i] })
-	doors = doors[:min(len(doors), max(2*r.p.InFlight-len(r.requests)-len(r.judged), 0))]
-	var wanted []uint64
-	r.want.ranges(func(objects ObjectRange) bool {
-		for i := objects.First; i <= objects.Last && len(wanted) < len(doors); i++ {
-			wanted = append(wanted, i)
-		}
-		return len(wanted) < len(doors)
-	})
-	for _, q := range r.requests {
-		if len(wanted) < len(doors) && now.Sub(q.asked) >= slowPace && !slices.Contains(wanted, q.index) {
-			wanted = append(wanted, q.index)
-		}
-	}
-	for i, index := range wanted {
-		// Who has told of it is asked in the usual way.
-		if l := doors[i]; !l.has.has(index) && !slices.ContainsFunc(r.requests, func(q *objectRequest) bool { return q.index == index && q.link == l }) {
-			r.ask(now, index, l)
-		}
-	}
-}
-
 // requestsFor returns the requests for an object.
 func (r *Replicator) requestsFor(index uint64) (list []*objectRequest) {
 	for _, q := range r.requests {
@@ -235,6 +202,15 @@ func (l *objectLink) wait(now reliability.Time) time.Duration {
 
 func (l *objectLink) isPaused(now reliability.Time, index uint64) bool {
 	return slices.ContainsFunc(l.denied, func(p objectPause) bool { return p.index == index && p.until > now })
+}
+
+// pause keeps an object from being asked of a neighbor for a while.
+func (l *objectLink) pause(now reliability.Time, index uint64, d time.Duration) {
+	l.denied = slices.DeleteFunc(l.denied, func(p objectPause) bool { return p.until <= now })
+	if len(l.denied) >= maxDenied {
+		l.denied = l.denied[1:]
+	}
+	l.denied = append(l.denied, objectPause{index, now.Add(d)})
 }
 
 // makePlan lists what to ask for next, of what those neighbors have that may be
@@ -417,11 +393,7 @@ func (r *Replicator) handleDeny(now reliability.Time, l *objectLink, b []byte) e
 	if q == nil {
 		return nil
 	}
-	l.denied = slices.DeleteFunc(l.denied, func(p objectPause) bool { return p.until <= now })
-	if len(l.denied) >= maxDenied {
-		l.denied = l.denied[1:]
-	}
-	l.denied = append(l.denied, objectPause{q.index, now.Add(denyPause)})
+	l.pause(now, q.index, denyPause)
 	r.fail(now, q)
 	r.fetch(now)
 	return nil
@@ -512,6 +484,7 @@ func (r *Replicator) Judge(now reliability.Time, index uint64, right bool) {
 		r.stats.Refused++
 		l.bad++
 		l.has.remove(objects)
+		l.pause(now, index, refusePause)
 		r.want.add(objects)
 		r.stale = true
 	}
