@@ -37,8 +37,10 @@ func newGroupGetCommand(inv *invocation) *cobra.Command {
 			"the one file that the neighbors offer is fetched, unless its name begins with a dot,\n" +
 			"or a list of them is printed. Until it is complete the file is called NAME.part;\n" +
 			"started again, the command goes on where it was. If nothing comes for --timeout it\n" +
-			"ends with status 6. Whoever is in the group can offer a file under any name:\n" +
-			"--sha256 makes sure which one it is.",
+			"ends with status 6. A file comes from neighbors alone, the members that this node is\n" +
+			"linked with: all of a small group, some 33 of a thousand. What none of them has is\n" +
+			"not found until one of them fetches it. Whoever is in the group can offer a file\n" +
+			"under any name: --sha256 makes sure which one it is.",
 		Example: "  ringcast group get 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group get -o /srv/talk.mp4 --seed --sha256 9f86… 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group get --order lowest-first 'rtmfp://…#G:…' talk.mp4\n" +

@@ -25,7 +25,9 @@ func newGroupPutCommand(inv *invocation) *cobra.Command {
 		Long: "Offer a file to the members of a group, until Ctrl-C or for --seed-for. Whoever\n" +
 			"fetches it passes it on, so the file leaves here about once, whatever the number of\n" +
 			"members. It is known by its name: `group get` finds it by that, and checks each\n" +
-			"piece by its hash. Pieces are read from the disk when they are asked for.",
+			"piece by its hash. Pieces are read from the disk when they are asked for. In a group\n" +
+			"of more than some twenty members those who are linked with this node get it first,\n" +
+			"and others from them.",
 		Example: "  ringcast group put 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group put --multicast-upload-limit 20M --seed-for 1h 'rtmfp://…#G:…' talk.mp4\n" +
 			"  ringcast group put --name today.pdf --introducer meet.example:1935 G:… slides-v7.pdf",
