@@ -36,13 +36,22 @@ func Classify(kind packager.MessageType, body []byte) reliability.Class {
 // Class returns the class of the message that the fragment begins. For one that
 // begins none it means nothing.
 func (f *Fragment) Class() reliability.Class {
-	if f.headLen == 0 {
-		return Classify(f.Type, f.Payload)
+	return classOf(f.Type, f.head[:f.headLen], f.Payload)
+}
+
+// ClassOf returns the class that every relay will find a message to be of.
+func ClassOf(m *packager.Message) reliability.Class {
+	return classOf(m.Type, m.Header[:m.HeaderLen], m.Payload)
+}
+
+func classOf(kind packager.MessageType, head, payload []byte) reliability.Class {
+	if len(head) == 0 {
+		return Classify(kind, payload)
 	}
 	var body [classifyLen]byte
-	n := copy(body[:], f.head[:f.headLen])
-	n += copy(body[n:], f.Payload)
-	return Classify(f.Type, body[:n])
+	n := copy(body[:], head)
+	n += copy(body[n:], payload)
+	return Classify(kind, body[:n])
 }
 
 func classifyAudio(body []byte) reliability.Class {

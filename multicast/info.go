@@ -65,6 +65,11 @@ type Info struct {
 	ParentChanges, ParentsLost, Refusals uint64
 	// Drops counts fragments that were not sent, not sought or given up.
 	Drops DropCounts
+	// Lack is the share of what the members around here need that nobody gives
+	// them. LeftOut and LeftOutBytes are messages that this node, as the publisher,
+	// has not sent because the group could not carry them.
+	Lack                  float64
+	LeftOut, LeftOutBytes uint64
 	// Messages and MessageBytes were delivered to the application.
 	Messages, MessageBytes uint64
 }

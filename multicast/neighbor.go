@@ -75,6 +75,7 @@ type peer struct {
 	slots       uint16
 	used        uint16
 	queue       uint16 // ms
+	lack        float32
 	free        uint8
 
 	flags peerFlags

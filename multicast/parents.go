@@ -119,7 +119,7 @@ const (
 	// pause doubles so many times while those that have come don't help.
 	wishAtOnce           = 4
 	wishPause, wishAfter = 700, 150
-	wishDoublings        = 2
+	wishDoublings        = 4
 )
 
 // TakeWish returns how many more neighbors the streams could do with, once.

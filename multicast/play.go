@@ -211,7 +211,7 @@ func (s *stream) deactivate() {
 	}
 	s.active, s.publishing, s.source, s.win, s.assembler = false, false, nil, nil, nil
 	s.pulls, s.rates, s.slots, s.join, s.used = nil, rates{}, slots{}, joining{}, 0
-	s.keyFrame, s.mapNewest, s.givenUp, s.announced, s.clock = keyFrame{}, 0, 0, false, streamClock{}
+	s.keyFrame, s.mapNewest, s.givenUp, s.announced, s.clock, s.lack = keyFrame{}, 0, 0, false, streamClock{}, lack{}
 	if s.nat != nil {
 		s.nat = &nativeStream{heardAt: s.nat.heardAt, checkedAt: s.e.ms}
 	}

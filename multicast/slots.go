@@ -31,6 +31,8 @@ const (
 	queueLong, queueShort      = 150, 40
 	evictPause                 = 1500
 	regainPause, increasePause = 4000, 8000
+	// regainParts is into how many parts what is to be regained is divided.
+	regainParts = 4
 )
 
 // sliceCount is the number of slices as an int.
@@ -110,8 +112,13 @@ func (s *slots) feedback(now millis, queue float32, used int) (evict bool) {
 		s.setK()
 		s.evicted, s.changed = now, now
 		return true
-	case s.queue < queueShort && s.k < s.start && now.after(s.changed) > regainPause,
-		s.queue < queueShort && used >= s.k && now.after(s.changed) > increasePause && s.k < s.most:
+	case s.queue < queueShort && s.k < s.start && now.after(s.changed) > regainPause:
+		// One that feeds few yet, and had a long queue for a moment, would else need
+		// minutes to be as much use as it can.
+		s.adjust += max((s.start-s.k)/regainParts, 1)
+		s.setK()
+		s.changed = now
+	case s.queue < queueShort && used >= s.k && now.after(s.changed) > increasePause && s.k < s.most:
 		s.adjust++
 		s.setK()
 		s.changed = now

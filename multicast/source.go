@@ -82,6 +82,7 @@ type source struct {
 	moved, held [sliceCount]millis
 	lastHop     [sliceCount]int16
 	firstAt     millis // when the first neighbor took part
+	thinning    thinning
 }
 
 // Publish begins a stream. Everything of it is sent with Write.
@@ -111,7 +112,7 @@ func (e *Engine) Publish(now reliability.Time, name string, o PublishOptions) (S
 	s.publishing = true
 	cut := fragmenter.DefaultParams()
 	cut.FragmentSize = p.FragmentSize
-	s.source = &source{cutter: fragmenter.New(cut), bucket: bucketDepth, plainBucket: bucketDepth, help: helpSaved}
+	s.source = &source{cutter: fragmenter.New(cut), bucket: bucketDepth, plainBucket: bucketDepth, help: helpSaved, thinning: thinning{felt: 1}}
 	s.activate()
 	e.events.push(Event{Kind: EventStreamSeen, Name: name, Key: key, Params: s.params})
 	s.announceAll()
@@ -128,6 +129,9 @@ func (e *Engine) Write(now reliability.Time, key StreamKey, m packager.Message) 
 		return ErrNoStream
 	}
 	s.clock.publish(e.ms, m.Timestamp)
+	if s.leaveOut(&m) {
+		return nil
+	}
 	fragments, err := s.source.cutter.Split(e.scratch.fragments[:0], &m)
 	if err != nil {
 		return err
@@ -190,6 +194,7 @@ func (s *stream) tickSource() {
 	}
 	if check {
 		src.checkedAt = s.e.ms
+		s.thin()
 		s.improveHops()
 		s.takeBackHelp()
 	}
@@ -479,7 +484,7 @@ func (s *stream) mayHelp(m *wire.Request) bool {
 		return false
 	}
 	helped := s.helped()
-	if m.PartialOK && (helped < helpMost || s.relayingNeighbors() <= smallGroup) {
+	if m.PartialOK && (helped < helpMost || s.isShort() || s.relayingNeighbors() <= smallGroup) {
 		return true
 	}
 	return s.spareSlots() < spareWanted || helped < helpMax && s.source.help > helpTime && m.Value > 0
@@ -493,7 +498,7 @@ func (s *stream) takeBackHelp() {
 		return
 	}
 	left := 1 + spare/takeBackSpare
-	keep := s.helped() <= helpMost || s.relayingNeighbors() <= smallGroup
+	keep := s.helped() <= helpMost || s.isShort() || s.relayingNeighbors() <= smallGroup
 	for c := range s.slices {
 		for i := range s.slices[c].children {
 			ch := &s.slices[c].children[i]

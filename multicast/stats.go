@@ -40,6 +40,10 @@ func (s *stream) info() Info {
 		ParentChanges: s.counts.parentChanges, ParentsLost: s.counts.parentsLost, Refusals: s.counts.refusals,
 		Drops: s.owner.drops, Messages: s.counts.messages, MessageBytes: s.counts.messageBytes,
 	}
+	i.Lack = float64(s.lack.all)
+	if s.source != nil {
+		i.LeftOut, i.LeftOutBytes = s.source.thinning.leftOut, s.source.thinning.leftOutBytes
+	}
 	// When all has left the window, the oldest kept is the one after the newest.
 	if span := s.win.Known() + 1 - s.win.Oldest(); s.win.Known() != 0 && span > 0 {
 		i.WindowFill = float64(i.Held) / float64(span)

@@ -128,6 +128,7 @@ func (s *stream) fillStatus(m *wire.Status) {
 	m.Native = s.nat != nil && s.nat.on
 	m.Slots, m.Used = s.slots.k, s.used
 	m.Queue = s.e.config.Uplink.QueueTime(s.e.now)
+	m.Lack = wire.LackOf(float64(s.lack.all))
 	if k := s.keyFrame; k.begin != 0 && k.begin >= s.win.live {
 		m.KeyFrame = s.setupBefore(k.begin)
 		m.KeyFragments = int(k.last-m.KeyFrame) + 1
@@ -193,6 +194,7 @@ func (s *stream) handleStatus(n *neighbor, b []byte) {
 	p.slots, p.used = uint16(min(m.Slots, maxSlots)), uint16(min(m.Used, maxSlots))
 	p.queue = uint16(min(m.Queue/time.Millisecond, 60_000))
 	p.free, p.lag, p.lowest = m.Free, m.Lag, m.LowestChild
+	p.lack = float32(m.Lack.Float())
 	p.flags &^= peerPublisher | peerLeaf | peerNative
 	if m.Native {
 		p.flags |= peerNative

@@ -57,6 +57,8 @@ type stream struct {
 	swappedAt                                                millis
 	statusNext, mapNext                                      int
 
+	lack lack
+
 	nat *nativeStream // nil while native multicast plays no part
 
 	counts counts

@@ -18,6 +18,7 @@ func (s *stream) tick() {
 		s.setSlots()
 	}
 	s.controlSlots()
+	s.measureLack()
 	if now.after(s.childrenAt) >= childCheck {
 		s.childrenAt = now
 		s.checkChildren()

@@ -73,6 +73,9 @@ type Policy struct {
 	// KeepBroken tells to seek also pictures that cannot be decoded because an
 	// earlier one is lost, for a recorder that wants every byte.
 	KeepBroken bool
+	// Thins tells a publisher to leave out what is worth least while the group
+	// cannot carry all; see Thinner.
+	Thins bool
 }
 
 // dropOrder is from the least worth to the most, as the classes are numbered.
@@ -97,7 +100,7 @@ func all(p Priority) [receiverCount]Sending { return [receiverCount]Sending{{p, 
 // 1 s in the queue and reference frames after 1.5 s, while sound, key frames
 // and configurations wait as long as they live.
 func Balanced() Policy {
-	p := Policy{Name: "balanced", DropOrder: dropOrder()}
+	p := Policy{Name: "balanced", DropOrder: dropOrder(), Thins: true}
 	p.Rules = [ClassCount]Rule{
 		ClassDisposable: {Retransmit: true, Sending: pictures(time.Second, 300*time.Millisecond)},
 		ClassReference:  {Retransmit: true, Sending: pictures(1500*time.Millisecond, 300*time.Millisecond)},
@@ -134,7 +137,7 @@ func LowestDelay() Policy {
 // before it leaves the window, and what cannot be decoded is sought too.
 func Complete() Policy {
 	p := Balanced()
-	p.Name, p.KeepBroken = "complete", true
+	p.Name, p.KeepBroken, p.Thins = "complete", true, false
 	p.Rules[ClassDisposable].Sending = pictures(0, 0)
 	p.Rules[ClassReference].Sending = pictures(0, 0)
 	return p

@@ -74,6 +74,8 @@ func multicastMetrics() []metric {
 		ofStream("ringcast_multicast_malformed_messages_total", "counter", "Messages of peers about the stream that cannot be read.", func(i *multicast.Info) float64 { return float64(i.Malformed) }),
 		ofStream("ringcast_multicast_delivered_messages_total", "counter", "Messages put together and handed on.", func(i *multicast.Info) float64 { return float64(i.Messages) }),
 		ofStream("ringcast_multicast_delivered_bytes_total", "counter", "Their bytes.", func(i *multicast.Info) float64 { return float64(i.MessageBytes) }),
+		ofStream("ringcast_multicast_left_out_messages_total", "counter", "Messages that the publisher has not sent because the group could not carry them.", func(i *multicast.Info) float64 { return float64(i.LeftOut) }),
+		ofStream("ringcast_multicast_left_out_bytes_total", "counter", "Their bytes.", func(i *multicast.Info) float64 { return float64(i.LeftOutBytes) }),
 		ofStream("ringcast_multicast_parent_changes_total", "counter", "Times that a slice got another parent.", func(i *multicast.Info) float64 { return float64(i.ParentChanges) }),
 		ofStream("ringcast_multicast_parents_lost_total", "counter", "Parents of a slice that died or went away.", func(i *multicast.Info) float64 { return float64(i.ParentsLost) }),
 		ofStream("ringcast_multicast_refusals_total", "counter", "Requests to be a parent that were refused.", func(i *multicast.Info) float64 { return float64(i.Refusals) }),
@@ -95,6 +97,7 @@ func multicastGauges() []metric {
 	return []metric{
 		ofStream("ringcast_multicast_delay_seconds", "gauge", "How far the node is behind the publisher; the slowest slice counts.", func(i *multicast.Info) float64 { return i.Delay.Seconds() }),
 		ofStream("ringcast_multicast_window_fill_ratio", "gauge", "Share of the window's fragments that are here.", func(i *multicast.Info) float64 { return i.WindowFill }),
+		ofStream("ringcast_multicast_lack_ratio", "gauge", "Share of what the members around need that nobody gives them.", func(i *multicast.Info) float64 { return i.Lack }),
 		ofStream("ringcast_multicast_holes", "gauge", "Fragments that are missing and still sought.", func(i *multicast.Info) float64 { return float64(i.Holes) }),
 		ofStream("ringcast_multicast_pulls_in_flight", "gauge", "Those of them that have been asked for.", func(i *multicast.Info) float64 { return float64(i.PullsInFlight) }),
 		ofStream("ringcast_multicast_parents", "gauge", "For how many of the eight slices a neighbor pushes to this node.", func(i *multicast.Info) float64 { return float64(i.Owners) }),

@@ -72,6 +72,21 @@ func TestSmallGroups(t *testing.T) {
 	}
 }
 
+// A group with less upload than its stream needs: everybody gets the sound and
+// the key frames, since the publisher leaves out what cannot be carried. A member
+// without a parent for one slice would lack an eighth of both; a tenth of the
+// members in that state is what the bounds allow.
+func TestOverload100(t *testing.T) {
+	sc := named(t, "overload", 100)
+	sc.Settle, sc.Duration = 30*time.Second, 15*time.Second
+	s, m := play(t, sc)
+	unbroken(t, s)
+	t.Logf("delivery %.5f, audio %.5f, key frames %.5f, delay %.3f / %.3f s", m["delivery"], m["audio_delivery"], m["keyframe_delivery"], m["delay_p50_s"], m["delay_p99_s"])
+	if m["audio_delivery"] < 0.9875 || m["keyframe_delivery"] < 0.9 || m["delivery"] > 0.99 {
+		t.Error("what matters does not come through, or there is enough for all")
+	}
+}
+
 // A group of 1,000 that has just come together: nothing that must hold is
 // broken in the crowd.
 func TestSmall1000(t *testing.T) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/ringcast/ringcast/fragmenter"
@@ -52,11 +53,35 @@ func ValueOf(v float64) Value {
 // Float returns the value as a number.
 func (v Value) Float() float64 { return float64(v) / 4 }
 
+// Lack is how much of what the members around its sender need nobody gives
+// them: 0 for nothing worth mentioning, else a share of 2 to the power of
+// (Lack - LackMost) / 2, up to all of it.
+type Lack uint8
+
+// LackMost stands for everything.
+const LackMost Lack = 15
+
+// LackOf returns a share, 0 to 1, as the nearest Lack.
+func LackOf(share float64) Lack {
+	if !(share > 0) { // also not a number
+		return 0
+	}
+	return Lack(min(max(math.Round(float64(LackMost)+2*math.Log2(share)), 0), float64(LackMost)))
+}
+
+// Float returns the share.
+func (l Lack) Float() float64 {
+	if l == 0 {
+		return 0
+	}
+	return math.Exp2((float64(min(l, LackMost)) - float64(LackMost)) / 2)
+}
+
 // Status tells a neighbor how its sender stands in a stream: whether and how
 // well it could feed others, and what it holds.
 //
 //	u8  type 60
-//	vlu flags: bit 0 leaf, bit 1 publisher, bit 2 clock, bit 3 native
+//	vlu flags: bit 0 leaf, bit 1 publisher, bit 2 clock, bit 3 native, bits 4 to 7 lack
 //	vlu slots, vlu used
 //	vlu queue time, ms
 //	vlu first fragment of the newest key frame, 0 for none
@@ -72,6 +97,8 @@ type Status struct {
 	// Native is set by a node that has the stream by native multicast: Lag is
 	// then how late the slices would come without.
 	Native bool
+	// Lack is the demand around the sender that is not met.
+	Lack Lack
 	// Slots is how many (child, slice) pairs the node can feed, Used how many
 	// it does feed.
 	Slots, Used int
@@ -101,6 +128,7 @@ const (
 	statusPublisher = 1 << 1
 	statusClock     = 1 << 2
 	statusNative    = 1 << 3
+	statusLack      = 4 // where its bits begin
 
 	// Bounds on the numbers of a status.
 	maxSlots        = 1 << 20
@@ -110,10 +138,10 @@ const (
 
 // AppendStatus appends a status with a run map of h. The map is cut off at its
 // old end when the message would exceed limit bytes or MaxRuns runs; the head,
-// at most 65 bytes, is never cut.
+// at most 66 bytes, is never cut.
 func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	start := len(b)
-	flags := byte(0)
+	flags := uint64(0)
 	if s.Leaf {
 		flags |= statusLeaf
 	}
@@ -126,7 +154,7 @@ func AppendStatus(b []byte, s Status, h Holdings, limit int) []byte {
 	if s.Native {
 		flags |= statusNative
 	}
-	b = append(b, TypeStatus, flags)
+	b = vlu.Append(append(b, TypeStatus), flags|uint64(min(s.Lack, LackMost))<<statusLack)
 	b = vlu.Append(b, uint64(min(max(s.Slots, 0), maxSlots)))
 	b = vlu.Append(b, uint64(min(max(s.Used, 0), maxSlots)))
 	b = vlu.Append(b, min(milliseconds(s.Queue), maxQueue))
@@ -151,6 +179,7 @@ func ParseStatus(b []byte) (Status, RunMap, error) {
 	flags := r.Number()
 	s := Status{
 		Leaf: flags&statusLeaf != 0, Publisher: flags&statusPublisher != 0, Native: flags&statusNative != 0,
+		Lack:  Lack(flags>>statusLack) & LackMost,
 		Slots: r.Count(maxSlots), Used: r.Count(maxSlots),
 		Queue:    durationOf(uint64(r.Count(maxQueue))),
 		KeyFrame: r.id(), KeyFragments: r.Count(maxKeyFragments),

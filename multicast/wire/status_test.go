@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -39,6 +40,7 @@ func TestStatus(t *testing.T) {
 	h := holdRange(285, 300)
 	h.without(299)
 	h.without(290)
+	short := Status{Slots: 1, Publisher: true, Lack: 9}
 	timed := Status{Slots: 1, HasClock: true, Stratum: 3, Clock: 0x01020304}
 	for _, c := range []struct {
 		name string
@@ -50,6 +52,7 @@ func TestStatus(t *testing.T) {
 		{"all fields", full, h, "60 03 42 0c 28 8222 19 00010203 0405feff 81 ff000102 03040506 | 822c 0f 00 01 08 01 05", "+300..300 -299..299 +291..298 -290..290 +285..289 "},
 		{"with a clock", timed, hold(1, 1), "60 04 01 00 00 00 00 0000000000000000 00 0000000000000000 03 01020304 | 01 00", "+1..1 "},
 		{"natively", Status{Native: true}, hold(1), "60 08 00 00 00 00 00 0000000000000000 00 0000000000000000 | 00 00", ""},
+		{"with a lack", short, hold(1, 1), "60 8112 01 00 00 00 00 0000000000000000 00 0000000000000000 | 01 00", "+1..1 "},
 		{"nothing held", Status{}, hold(1), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 00 00", ""},
 		{"one held", Status{}, hold(1, 1), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 01 00", "+1..1 "},
 		{"all held", Status{}, holdRange(1, 10), "60 00 00 00 00 00 00 0000000000000000 00 0000000000000000 | 0a 09 09", "+1..10 "},
@@ -162,6 +165,22 @@ func TestMapsAgreeWithHoldings(t *testing.T) {
 			if plain.Has(id) != h.held[id] {
 				t.Fatalf("map tells %v of %d", plain.Has(id), id)
 			}
+		}
+	}
+}
+
+func TestLack(t *testing.T) {
+	for _, c := range []struct {
+		share float64
+		lack  Lack
+		back  float64
+	}{
+		{0, 0, 0}, {-1, 0, 0}, {math.NaN(), 0, 0}, {0.001, 0, 0},
+		{1.0 / 128, 1, 1.0 / 128}, {0.25, 11, 0.25}, {0.5, 13, 0.5}, {1, 15, 1}, {7, 15, 1},
+	} {
+		got := LackOf(c.share)
+		if got != c.lack || math.Abs(got.Float()-c.back) > 1e-9 {
+			t.Errorf("LackOf(%v) is %d, which is %v; want %d and %v", c.share, got, got.Float(), c.lack, c.back)
 		}
 	}
 }
