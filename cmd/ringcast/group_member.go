@@ -29,13 +29,16 @@ type groupTarget struct {
 // without repeating it: it is a secret.
 func (t *groupTarget) parse(text string) error {
 	text = strings.TrimSpace(text)
-	if strings.HasPrefix(text, "G:") {
+	switch {
+	case strings.HasPrefix(text, "G:"):
 		spec, err := groupspec.Parse(text)
 		if err != nil {
 			return usageError(fmt.Errorf("groupspec: %w", err))
 		}
 		t.spec = spec
-	} else {
+	case !strings.Contains(text, "://"):
+		return usageError(errors.New("the group is neither a share link, which begins with rtmfp://, nor a groupspec, which begins with G:"))
+	default:
 		link, err := sharelink.Parse(text)
 		if err != nil {
 			return usageError(err)

@@ -141,7 +141,11 @@ func (n *node) runPlayer(ctx context.Context) error {
 	if errors.As(err, &exit) && exit.ExitCode() == 127 {
 		return fmt.Errorf("--exec %q: the player is not installed", n.loaded.Exec)
 	}
-	n.log.Info("player has ended", "err", err)
+	if err != nil {
+		n.log.Warn("player has failed", "err", err)
+	} else {
+		n.log.Info("player has ended")
+	}
 	return nil
 }
 

@@ -23,9 +23,11 @@ func newRootCommand(inv *invocation) *cobra.Command {
 			"Without a camera at hand: ringcast demo",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       versionLine(),
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})

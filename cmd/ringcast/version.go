@@ -15,10 +15,15 @@ func newVersionCommand(inv *invocation) *cobra.Command {
 		Short:   "Print the version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(inv.stdout, "ringcast %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(inv.stdout, versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine says which program this is, what built it, and for what.
+func versionLine() string {
+	return fmt.Sprintf("ringcast %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns the module's version, or the revision it was built from.

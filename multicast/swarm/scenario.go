@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -179,7 +180,7 @@ func (sc *Scenario) Validate() error {
 	}
 	for _, n := range numbers {
 		if !(n.value >= n.min && n.value <= n.max) {
-			return fmt.Errorf("%s is %v: must be from %v to %v", n.name, n.value, n.min, n.max)
+			return fmt.Errorf("%s is %s: must be from %s to %s", n.name, plain(n.value), plain(n.min), plain(n.max))
 		}
 	}
 	durations := []struct {
@@ -216,3 +217,6 @@ func (sc *Scenario) uploadScale() float64 {
 	}
 	return max(sc.Rho-sc.SourceUpload/float64(sc.Nodes), 0) / mean
 }
+
+// plain prints a number without an exponent.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
