@@ -17,6 +17,9 @@ const (
 	// standbyPause is how often a standby is looked for, in milliseconds, and up
 	// to as much more.
 	standbyPause = 400
+	// standbySpread is within what time those look for another whose standby has
+	// none any more.
+	standbySpread = 1500
 	// hopPlaces is how many places the source keeps in each slice.
 	hopPlaces = 2
 	// catchUpTime is for how long after native multicast has gone away queues
@@ -67,10 +70,11 @@ func (s *stream) parkHop(n *neighbor, c int, m *wire.Request) {
 	s.sendExt(n, wire.AppendAccept(s.e.arena.begin(), &wire.Accept{Slice: m.Slice, Start: parkedStart}))
 }
 
-// seekStandby looks for a standby for a slice that comes natively.
+// seekStandby looks for a standby for a slice that comes natively, also while the
+// present one hangs on a node that has none itself.
 func (s *stream) seekStandby(c int) {
 	sl := &s.slices[c]
-	if sl.standby != none || sl.asking > 0 || s.e.ms.after(sl.tryAt) < 0 {
+	if sl.standby != none && sl.tags.IsRooted() || sl.asking > 0 || s.e.ms.after(sl.tryAt) < 0 {
 		return
 	}
 	sl.tryAt = s.e.ms + standbyPause + millis(s.e.config.Rand.IntN(standbyPause))
@@ -113,6 +117,8 @@ func (s *stream) standingLag(c int) (float32, bool) {
 	sl := &s.slices[c]
 	from := sl.parent
 	switch {
+	case sl.native && !sl.tags.IsRooted():
+		return 0, false
 	case sl.native:
 		from = sl.standby
 	case sl.tags.Now() == sl.tags:
@@ -150,7 +156,8 @@ func (s *stream) handleParked(n *neighbor, c int, asked bool, m *wire.Accept, ta
 		s.askPlace(c, n.index, true) // it would make us a first hop
 	case sl.standby == n.index && m.Start != parkedStart:
 		s.askPlace(c, n.index, true) // likewise
-	case tags.Contains(s.e.tag), m.Partial, sl.standby != n.index && !asked:
+	case tags.Contains(s.e.tag), m.Partial, sl.standby != n.index && !asked,
+		sl.standby != none && sl.standby != n.index && !tags.IsRooted():
 		s.dropStandby(n, c)
 		s.stopPushing(n, c, 0)
 	default:
@@ -194,11 +201,13 @@ func (s *stream) resume(c int) bool {
 func (s *stream) setNativeTags(c int, above *wire.Tags) {
 	var tags wire.Tags
 	tags.Add(s.nat.from)
-	if above.Len() > 0 {
-		tags.Add(wire.TagStandby)
-	}
+	tags.Add(wire.TagStandby)
 	for i := range above.Len() {
 		tags.Add(above.At(i))
+	}
+	if sl := &s.slices[c]; sl.tags.IsRooted() && !tags.IsRooted() {
+		// All below learn it at the same time, and one that moves may be enough.
+		sl.tryAt = s.e.ms + millis(s.e.config.Rand.IntN(standbySpread))
 	}
 	s.setTags(c, &tags)
 }

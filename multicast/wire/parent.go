@@ -106,6 +106,10 @@ func (t *Tags) Standby() (standby Tags) {
 	return standby
 }
 
+// IsRooted reports whether the chain leads up to the source, as far as can be
+// told: that of a node with no standby ends with TagStandby.
+func (t *Tags) IsRooted() bool { return t.n == 0 || t.tags[t.n-1] != TagStandby }
+
 // parting returns where the first TagStandby is, or the length.
 func (t *Tags) parting() int {
 	for i, tag := range t.tags[:t.n] {

@@ -433,6 +433,9 @@ func TestListBounds(t *testing.T) {
 		if now, standby := c.all.Now(), c.all.Standby(); now != c.now || standby != c.standby {
 			t.Errorf("%v parts into %v and %v", c.all, now, standby)
 		}
+		if rooted := c.all != tags(7, TagStandby); c.all.IsRooted() != rooted {
+			t.Errorf("%v: rooted %v, want %v", c.all, !rooted, rooted)
+		}
 	}
 	if _, err := ParseAncestors(append([]byte{TypeAncestors, 0, MaxTags + 1}, make([]byte, 2*(MaxTags+1))...)); !errors.Is(err, ErrLimit) {
 		t.Errorf("a longer chain: %v", err)
