@@ -55,14 +55,19 @@ func (s *stream) joinAt(p *peer) {
 	case p.key != 0 && p.keyCount > 0 && p.key <= p.last:
 		s.place(p.key, p.last)
 		j.key = p.key + fragmenter.ID(p.keyCount) - 1
-	case s.e.ms.after(j.since) >= keyWait && p.is(peerExt):
-		s.place(p.last, p.last)
-	default:
+	case s.e.ms.after(j.since) < keyWait || !p.is(peerExt):
 		return
+	case p.first <= beginning:
+		s.place(p.first, p.last) // who was there before a stream of sound gets all of it
+	default:
+		s.place(p.last, p.last)
 	}
 	s.scan()
 	s.seek()
 }
+
+// beginning is the number of a stream's first fragment, as our publishers count.
+const beginning = 1
 
 // place decides where to begin, and what is to be pulled for it.
 func (s *stream) place(first, newest fragmenter.ID) {
@@ -73,6 +78,7 @@ func (s *stream) place(first, newest fragmenter.ID) {
 	if !s.win.Know(s.e.now, first) || !s.win.Know(s.e.now, newest) {
 		return
 	}
+	s.givenUp = min(s.givenUp, first) // it may have been pushed to already
 	j.placed, j.pulling = true, true
 	j.first, j.head, j.placedAt = first, newest, s.e.ms
 	for c := range s.slices {
