@@ -24,7 +24,8 @@ const (
 	// denyPause is for how long an object is not asked again of a neighbor that
 	// has denied it.
 	denyPause = 5 * time.Second
-	// refusePause is the same for one that has given it wrong.
+	// refusePause is the same for one that has given it wrong, where there are
+	// more others than one knock reaches.
 	refusePause = 60 * time.Second
 	// latePause is for how long a neighbor that is too slow is not asked.
 	latePause = 60 * time.Second
@@ -211,6 +212,16 @@ func (l *objectLink) pause(now reliability.Time, index uint64, d time.Duration) 
 		l.denied = l.denied[1:]
 	}
 	l.denied = append(l.denied, objectPause{index, now.Add(d)})
+}
+
+// refusePause returns for how long a neighbor is not asked again for an object
+// that it has given wrong. Where few are left to ask, it may be the only one that
+// has it at all, and the fault may have been anybody's on the way.
+func (r *Replicator) refusePause() time.Duration {
+	if len(r.links) <= knockSame {
+		return denyPause
+	}
+	return refusePause
 }
 
 // makePlan lists what to ask for next, of what those neighbors have that may be
@@ -484,7 +495,7 @@ func (r *Replicator) Judge(now reliability.Time, index uint64, right bool) {
 		r.stats.Refused++
 		l.bad++
 		l.has.remove(objects)
-		l.pause(now, index, refusePause)
+		l.pause(now, index, r.refusePause())
 		r.want.add(objects)
 		r.stale = true
 	}

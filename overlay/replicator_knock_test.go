@@ -54,3 +54,40 @@ func TestRefusedObjectIsFoundElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// The only one that has an object is asked again soon when it came wrong.
+func TestOnlyHolderIsAskedAgain(t *testing.T) {
+	const neighbors, index = 3, 7
+	r, ids, now := oneReplicator(t, nil, neighbors)
+	if err := r.AddWant(now, one(index)); err != nil {
+		t.Fatal(err)
+	}
+	r.HandleMessage(now, ids[0], FlowReplication, have(owire.HaveReplace, owire.Range{First: index, Last: index}))
+	began, times := now, 0
+	for !r.Has(index) && now.Sub(began) < time.Minute {
+		for s, ok := r.PollSend(); ok; s, ok = r.PollSend() {
+			q, err := owire.ParseRequest(s.Data)
+			switch {
+			case err != nil:
+			case s.Peer == ids[0]:
+				r.HandleMessage(now, s.Peer, FlowObjects, owire.AppendObject(nil, owire.Object{Request: q.ID, Index: index, Value: text("x")}))
+			default:
+				r.HandleMessage(now, s.Peer, FlowReplication, owire.AppendDeny(nil, q.ID))
+			}
+		}
+		for e, ok := r.PollEvent(); ok; e, ok = r.PollEvent() {
+			if e.Kind == ObjectCame {
+				times++
+				r.Judge(now, index, times > 1)
+			}
+		}
+		if at := r.PollTimeout(); at > now {
+			now = at
+		}
+		r.HandleTimeout(now)
+	}
+	if took := now.Sub(began); !r.Has(index) || took > 15*time.Second {
+		t.Errorf("after %v it is there: %v", took, r.Has(index))
+	}
+	r.checkAccounts(t)
+}
