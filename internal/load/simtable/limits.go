@@ -5,7 +5,7 @@ package main
 var limits = map[string]string{
 	"G1 delivery":                       "newcomers in their first seconds, see tried.md",
 	"G1 delivery_worst_1pct":            "newcomers: what lies between their first key frame and now has to be pulled within the little time that is left of the window",
-	"G2 delivery":                       "the knee lies above, see the plot",
+	"G2 delivery":                       "framing and control take what is left over 1, and the publisher is slow to send all again; see the plot",
 	"G3 delay_p50_s":                    "each hop costs 60 ms of way and the queue of a relay",
 	"G3 delay_p99_s":                    "key frames: a burst of 43 fragments drains at the last hop in 0.2 s and more; what is pulled; at 100 members one slow member decides it",
 	"G3 delay_p999_s":                   "second pulls, and members between two parents",
