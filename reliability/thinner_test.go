@@ -11,7 +11,8 @@ import (
 func gop(disposable bool) (list []struct {
 	class reliability.Class
 	size  int
-}) {
+},
+) {
 	add := func(class reliability.Class, size int) {
 		list = append(list, struct {
 			class reliability.Class
