@@ -37,7 +37,7 @@ func (t *groupTarget) parse(text string) error {
 		}
 		t.spec = spec
 	case !strings.Contains(text, "://"):
-		return usageError(errors.New("the group is neither a share link, which begins with rtmfp://, nor a groupspec, which begins with G:"))
+		return usageError(errors.New("the group is no share link (rtmfp://…) and no groupspec (G:…)"))
 	default:
 		link, err := sharelink.Parse(text)
 		if err != nil {
